@@ -1,0 +1,182 @@
+"""Operations and how a model's message becomes a tuple of them.
+
+* `Operation` - INSERT, UPDATE, DELETE or SKIP.
+* `Malformed` - an entry that was meant as an operation and is not one; it counts as invalid.
+* `parse_operations` - message text in, `ParseReport` out; total: no message makes it raise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from memenvs.errors import SettingsError, did_you_mean
+
+OPERATION_NAMES = ("INSERT", "UPDATE", "DELETE", "SKIP")
+MAX_MESSAGE_CHARS = 65_536
+"""Longer messages are refused whole: they are runaway generations, and parsing them would stall a batch."""
+_MAX_SCAN = 64
+"""How many opening brackets are tried when JSON has to be found inside prose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One memory operation."""
+
+    op: str
+    """One of `OPERATION_NAMES`."""
+    content: str | None = None
+    """New text, for INSERT and UPDATE."""
+    id: str | None = None
+    """Id of the item, for UPDATE and DELETE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An entry of the message that is no operation."""
+
+    text: str
+    """The entry, shortened to 200 characters."""
+    reason: str
+    """What was expected and what came."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseReport:
+    """What a message said."""
+
+    operations: tuple[Operation | Malformed, ...]
+    """Entries in the order of the message; empty where ``error`` is set."""
+    error: str | None = None
+    """Why no list of operations was found, or None."""
+
+
+def _malformed(entry: Any, reason: str) -> Malformed:
+    return Malformed(json.dumps(entry, ensure_ascii=False, default=str)[:200], reason)
+
+
+def _operation(entry: Any) -> Operation | Malformed:
+    """One native entry, ``{"op": ..., "id": ..., "content": ...}``."""
+    if not isinstance(entry, dict):
+        return _malformed(entry, f'expected an object such as {{"op": "SKIP"}}, got {type(entry).__name__}')
+    name = entry.get("op")
+    if not isinstance(name, str):
+        return _malformed(entry, f'expected a key "op" with one of {", ".join(OPERATION_NAMES)}')
+    op = name.strip().upper()
+    if op not in OPERATION_NAMES:
+        return _malformed(entry, f"unknown operation {name[:40]!r}.{did_you_mean(op, OPERATION_NAMES)}")
+    content, item = entry.get("content"), entry.get("id")
+    if op in ("INSERT", "UPDATE") and (not isinstance(content, str) or not content.strip()):
+        return _malformed(entry, f'{op} needs "content": a non-empty string')
+    if op in ("UPDATE", "DELETE") and (not isinstance(item, str) or not item):
+        return _malformed(entry, f'{op} needs "id": the id of an item, as a string such as "3.1"')
+    return Operation(
+        op,
+        content if op in ("INSERT", "UPDATE") else None,
+        item if op in ("UPDATE", "DELETE") else None,
+    )
+
+
+def _native(value: Any) -> list[Any] | None:
+    """Entries of a native message: a list, one operation, or {"operations": [...]}; None if it is none of these."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        if isinstance(value.get("operations"), list):
+            return value["operations"]
+        if "op" in value:
+            return [value]
+    return None
+
+
+def _call_to_native(entry: Any) -> Any:
+    """A function call ``{"name": "insert", "arguments": {...}}`` (arguments may be JSON text) as a native entry."""
+    if not isinstance(entry, dict):
+        return entry
+    call = entry["function"] if isinstance(entry.get("function"), dict) else entry
+    if "name" not in call:
+        return entry
+    arguments = call.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except (ValueError, RecursionError):
+            arguments = {}
+    if not isinstance(arguments, dict):
+        arguments = {}
+    name = call["name"].split("_")[0] if isinstance(call["name"], str) else call["name"]
+    return {"op": name, "id": arguments.get("id"), "content": arguments.get("content")}
+
+
+def _calls(value: Any) -> list[Any] | None:
+    """Entries of a function-call message: a list of calls, one call, or {"tool_calls": [...]}."""
+    if isinstance(value, dict):
+        if isinstance(value.get("tool_calls"), list):
+            value = value["tool_calls"]
+        elif "name" in value or "function" in value:
+            value = [value]
+    return [_call_to_native(entry) for entry in value] if isinstance(value, list) else None
+
+
+_DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": _native, "function_calls": _calls}
+DIALECTS = tuple(_DIALECTS)
+"""Names accepted by `parse_operations`."""
+
+
+def _find(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any] | None:
+    """The first JSON value in ``text`` that holds entries, prose and code fences around it ignored."""
+    decoder = json.JSONDecoder()
+    position = 0
+    for _ in range(_MAX_SCAN):
+        starts = [i for i in (text.find("[", position), text.find("{", position)) if i >= 0]
+        if not starts:
+            return None
+        position = min(starts)
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            position += 1
+            continue
+        entries = entries_of(value)
+        # A list of plain values in the prose ("see [1]") is not a list of operations.
+        if entries is not None and (not entries or any(isinstance(e, dict) for e in entries)):
+            return entries
+        position = end
+    return None
+
+
+def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
+    """Read a model's message.
+
+    Args:
+        text: the raw message. The JSON may stand inside prose or a code fence; the first list of operations counts.
+        dialect: ``"json"``, a list such as ``[{"op": "INSERT", "content": "..."}, {"op": "DELETE", "id": "2.0"}]``, or
+            ``"function_calls"``, OpenAI-style ``[{"name": "insert", "arguments": {"content": "..."}}]``.
+
+    Returns:
+        A `ParseReport`. A bad entry becomes `Malformed` and leaves the others intact; a message without any
+        list of operations gives an empty report with ``error`` set.
+
+    Raises:
+        SettingsError: the dialect is unknown (a fault of the caller; no message raises).
+    """
+    if dialect not in _DIALECTS:
+        raise SettingsError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}.{did_you_mean(dialect, DIALECTS)}")
+    if not isinstance(text, str):
+        return ParseReport((), f"expected a message of type str, got {type(text).__name__}")
+    if len(text) > MAX_MESSAGE_CHARS:
+        return ParseReport((), f"the message has {len(text)} characters; at most {MAX_MESSAGE_CHARS} are read")
+    if not text.strip():
+        return ParseReport((), 'the message is empty; to change nothing send [{"op": "SKIP"}]')
+    entries_of = _DIALECTS[dialect]
+    try:
+        entries = entries_of(json.loads(text))
+    except (ValueError, RecursionError):
+        entries = _find(text, entries_of)
+    if entries is None:
+        return ParseReport((), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]')
+    if not entries:
+        return ParseReport((), 'the list of operations is empty; to change nothing send [{"op": "SKIP"}]')
+    return ParseReport(tuple(_operation(entry) for entry in entries))
