@@ -1,0 +1,30 @@
+"""Reading: the frozen agent that answers questions from retrieved items.
+
+* `Reader`, `Reading`, `Answer` - the contract.
+* `ExtractiveReader` - the embedded, deterministic default.
+* `make_reader` - a reader by name.
+"""
+
+from memenvs.errors import SettingsError, did_you_mean
+from memenvs.reading.base import Answer, Reader, Reading
+from memenvs.reading.extractive import ExtractiveReader
+
+__all__ = ["Answer", "ExtractiveReader", "Reader", "Reading", "make_reader"]
+
+_READERS = {"extractive": ExtractiveReader}
+
+
+def make_reader(reader: "str | Reader") -> Reader:
+    """A reader by name, or the given one.
+
+    Raises:
+        SettingsError: no reader has this name, or the object has no ``read``.
+    """
+    if isinstance(reader, str):
+        if reader not in _READERS:
+            known = ", ".join(_READERS)
+            raise SettingsError(f"unknown reader {reader!r}; known: {known}.{did_you_mean(reader, _READERS)}")
+        return _READERS[reader]()
+    if not isinstance(reader, Reader):
+        raise SettingsError(f"a reader needs a name and read(list[Reading]) -> list[Answer], got {type(reader).__name__}")
+    return reader

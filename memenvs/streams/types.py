@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -51,7 +52,7 @@ class Chunk:
     """Questions about this chunk alone, for the chunk-level step reward."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stream:
     """An ordered tuple of T chunks plus the global questions asked after the last one."""
 
@@ -71,7 +72,7 @@ class Stream:
         """Number of steps."""
         return len(self.chunks)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) over chunks and questions: equal content, equal fingerprint."""
         content = [[asdict(c) for c in self.chunks], [asdict(q) for q in self.questions]]

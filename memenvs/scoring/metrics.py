@@ -1,0 +1,70 @@
+"""Text metrics: prediction and references in, a score in [0, 1] out.
+
+The normalisation is SQuAD's (Rajpurkar et al. 2016, official evaluation script): lower-case, drop ASCII punctuation, drop
+a/an/the, fold white space.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_BOXED = re.compile(r"\\boxed\{([^}]*)\}")
+
+
+@lru_cache(maxsize=16384)
+def normalize(text: str) -> str:
+    """SQuAD's normal form of an answer."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def exact_match(prediction: str, references: Sequence[str]) -> float:
+    """1 if the prediction equals a reference after `normalize`."""
+    return float(any(normalize(prediction) == normalize(reference) for reference in references))
+
+
+def substring_match(prediction: str, references: Sequence[str]) -> float:
+    """1 if a reference stands inside the prediction after `normalize`; a reference that normalises to "" never matches."""
+    inside = normalize(prediction)
+    return float(any(normalize(reference) and normalize(reference) in inside for reference in references))
+
+
+def token_f1(prediction: str, references: Sequence[str]) -> float:
+    """Best F1 of the word bags after `normalize` (SQuAD)."""
+    return max(_f1(normalize(prediction).split(), normalize(reference).split()) for reference in references)
+
+
+def _f1(predicted: list[str], gold: list[str]) -> float:
+    common = sum((Counter(predicted) & Counter(gold)).values())
+    if not common:
+        return float(predicted == gold)
+    precision, recall = common / len(predicted), common / len(gold)
+    return 2 * precision * recall / (precision + recall)
+
+
+def keyword_share(prediction: str, references: Sequence[str], separator: str = ",") -> float:
+    """Share of a reference's keywords that occur in the prediction (lower-cased); best over the references."""
+    text = prediction.lower()
+    shares = []
+    for reference in references:
+        keywords = [word.strip().lower() for word in reference.split(separator) if word.strip()]
+        shares.append(sum(word in text for word in keywords) / len(keywords) if keywords else 0.0)
+    return max(shares)
+
+
+def keyword_list_share(prediction: str, references: Sequence[str]) -> float:
+    """`keyword_share` where the keywords are the references themselves or ";" lists of them (PerLTQA)."""
+    return keyword_share(prediction, [";".join(references)], separator=";")
+
+
+def label_match(prediction: str, references: Sequence[str]) -> float:
+    r"""1 if the label equals a reference: the content of ``\boxed{}``, else the text after "label:", else the whole text."""
+    boxed = _BOXED.search(prediction)
+    text = boxed.group(1) if boxed else re.sub(r"(?i)^\s*labels?\s*:\s*", "", prediction)
+    label = text.strip().strip("\"'").strip().lower()
+    return float(any(label == reference.strip().lower() for reference in references))

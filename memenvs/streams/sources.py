@@ -1,0 +1,43 @@
+"""Opening a data source: "builtin", a path to a published file, or a hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from memenvs.errors import DataError, SettingsError
+from memenvs.streams.types import StreamDataset
+
+
+def load(source: str = "builtin", split: str = "train", **settings: Any) -> StreamDataset:
+    """Open a data source.
+
+    Args:
+        source: ``"builtin"`` (the embedded generator), a path to a parquet file in the published Memalpha schema or to a folder
+            with ``<split>.parquet``, or a hub id such as ``"YuWangX/Memalpha"``.
+        split: name of the split; a path to one file fixes it.
+        settings: further keyword arguments of the source, for instance ``T=40`` for the generator.
+
+    Returns:
+        A `StreamDataset`. There is no fallback: what cannot be opened raises.
+
+    Raises:
+        DataError: the source cannot be opened or its schema is not the expected one.
+        SettingsError: a setting is unknown or out of range.
+    """
+    if source == "builtin":
+        from memenvs.streams.procedural import ProceduralStreams
+
+        try:
+            return ProceduralStreams(split=split, **settings)
+        except TypeError as error:
+            raise SettingsError(f'the source "builtin" does not take these settings: {error}') from error
+    from memenvs.streams.memalpha import MemalphaStreams
+
+    path = Path(source).expanduser()
+    if path.exists():
+        return MemalphaStreams.from_path(path, split=split, **settings)
+    looks_like_hub_id = source.count("/") == 1 and not path.suffix and not source.startswith((".", "/", "~"))
+    if looks_like_hub_id:
+        return MemalphaStreams.from_hub(source, split=split, **settings)
+    raise DataError(f'no such file or folder: {source!r}; expected "builtin", a path to a parquet file or folder, or a hub id')
