@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -13,27 +14,92 @@ from memenvs.errors import DataError, EpisodeError, ReaderError, SettingsError, 
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.memory.retrieval import BM25Retriever
-from memenvs.reading import Reader, make_reader
+from memenvs.reading import Answer, Reader, Reading, make_reader
 from memenvs.record import EpisodeRecord
 from memenvs.render import render_episode, render_memory
 from memenvs.spaces import UnicodeText
-from memenvs.streams import load
+from memenvs.streams import StreamDataset, load
 from memenvs.version import __version__
 
 _RESET_OPTIONS = ("stream", "questions")
 
 
-class MemoryEnv(gym.Env[dict[str, Any], str]):
-    """One stream per episode: read a chunk, send memory operations, be examined at the end.
+class _Prepared(NamedTuple):
+    """The first half of a step: the message was carried out, its answers are known."""
 
-    (Farama sections are in the docstring's long form below.)
+    action: Any
+    answers: Sequence[Answer] | None
+    failure: str | None
+
+
+class MemoryEnv(gym.Env[dict[str, Any], str]):
+    r"""One stream per episode: read a chunk, send memory operations, be examined at the end.
+
+    ## Description
+    A stream of T chunks of text goes by, one chunk a step. Questions about all of it come after the last chunk, when the chunks
+    are gone: a frozen reader answers them from items retrieved from the memory that the agent kept. So the agent's task is to
+    decide, chunk by chunk, what to write, correct and drop.
+
+    ## Action Space
+    `UnicodeText`: the agent's raw message, for instance a language model's output. It holds a JSON list of operations, prose and
+    code fences around it allowed (``dialect="json"``; ``"function_calls"`` reads OpenAI-style calls):
+
+    | operation | effect |
+    |---|---|
+    | ``{"op": "INSERT", "content": "..."}`` | adds an item; its id is ``"step.n"`` |
+    | ``{"op": "UPDATE", "id": "3.1", "content": "..."}`` | replaces the content of an item |
+    | ``{"op": "DELETE", "id": "3.1"}`` | removes an item |
+    | ``{"op": "SKIP"}`` | changes nothing, on purpose |
+
+    No message raises: what is unreadable, unknown or over a limit changes nothing and is reported in ``info``.
+
+    ## Observation Space
+    ``Dict``: ``chunk`` (`UnicodeText`, the text to process now; "" after the last step), ``memory`` (`UnicodeText`, one line
+    ``[id] content`` per item), ``step`` (``Discrete``, 0-based; T after the last step).
+
+    ## Starting State
+    An empty memory and the first chunk of a stream drawn with ``np_random``. The same seed gives the same stream and questions in
+    every process; ``reset(options={"stream": 3})`` picks a stream, ``{"questions": [0, 2]}`` the global questions.
+
+    ## Rewards
+    0 at every step but the last, which pays r_global: the mean score in [0, 1] of the global questions; NaN if the reader failed on
+    one of them (see ``info["failure"]``), so that a failure is not taken for a wrong answer. Reward wrappers pay each step.
+
+    ## Episode End
+    * Termination: after the stream's T chunks, whatever the actions.
+    * Truncation: never.
+
+    ## Information
+    Always: ``data``, ``stream`` (id), ``T``, ``timestamp`` (of the chunk shown, or None), ``memory`` (tuple of `MemoryItem`),
+    ``memory_tokens``, ``failure`` (first failure of the reader, or None). After a step: ``operations`` (tuple of `OperationOutcome`),
+    ``parse_error`` (or None), ``chunk_questions`` (tuple of `ReadingRecord`, answered from the memory at this step). At the end:
+    ``questions`` (tuple of `ReadingRecord`) and ``r_global``. ``env.unwrapped.record`` is the whole episode as plain data.
+
+    ## Arguments
+    * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be a `StreamDataset`, which fixes
+      the other two.
+    * ``reader``: a name for `memenvs.reading.make_reader`, or a `Reader`.
+    * ``k``, ``idf``: items retrieved per question and the kind of BM25.
+    * ``chunk_questions``: how many questions of each chunk are read after its step; 0 for none.
+    * ``question_share``: share of the global questions that is asked, sampled with the episode's seed.
+    * ``max_operations``, ``max_item_tokens``, ``memory_budget``: limits per step, item and memory; None for none.
+    * ``dialect``, ``profile``: how messages are parsed and answers are scored.
+    * ``max_chars``: longest chunk; the rendered memory is shortened to it.
+    * ``render_mode``: ``"ansi"`` or None.
+
+    Raises:
+        SettingsError: an argument has a value that cannot work.
+        DataError: the data source cannot be opened or is empty.
+
+    ## Version History
+    * v0: initial version.
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,
-        data: str = "builtin",
+        data: str | StreamDataset = "builtin",
         split: str = "train",
         data_settings: dict[str, Any] | None = None,
         reader: str | Reader = "extractive",
@@ -51,7 +117,9 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     ) -> None:
         if not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be in (0, 1], got {question_share}")
-        self.dataset = load(data, split=split, **(data_settings or {}))
+        self.dataset = load(data, split=split, **(data_settings or {})) if isinstance(data, str) else data
+        if not len(self.dataset):
+            raise DataError(f"the split {self.dataset.split!r} of {self.dataset.source!r} holds no streams")
         self.reader = make_reader(reader)
         self.settings = EpisodeSettings(
             k=k,
@@ -76,6 +144,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         self._episode: Episode | None = None
         self._index = -1
         self._record: EpisodeRecord | None = None
+        self._prepared: _Prepared | None = None
 
     @property
     def episode(self) -> Episode:
@@ -131,10 +200,10 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         # Both draws are always made, so that options do not shift the streams that follow.
         drawn = int(self.np_random.integers(len(self.dataset)))
         question_seed = int(self.np_random.integers(2**31))
-        self._index = int(options.get("stream", drawn))
-        if not 0 <= self._index < len(self.dataset):
-            raise SettingsError(f"stream {self._index} is out of range: the dataset has {len(self.dataset)} streams")
-        stream = self.dataset[self._index]
+        index = options.get("stream", drawn)
+        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.dataset):
+            raise SettingsError(f'the option "stream" must be an index below {len(self.dataset)}, got {index!r}')
+        stream = self.dataset[int(index)]
         for step, chunk in enumerate(stream.chunks):
             if len(chunk.text) > self._max_chars:
                 raise DataError(
@@ -147,7 +216,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             order = np.random.default_rng(question_seed).permutation(len(stream.questions))
             asked = sorted(int(i) for i in order[:count])
         self._episode = Episode(stream, self.settings, asked, retriever=BM25Retriever(idf=self._idf))
-        self._record = None
+        self._index, self._record, self._prepared = int(index), None, None
         return self._observation(), self._info()
 
     def step(self, action: str) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -159,12 +228,14 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         Raises:
             EpisodeError: called before `reset` or after the end.
         """
+        if self._prepared is None:
+            self.supply(action, *read(self.reader, self.prepare(action)))
+        assert self._prepared is not None
+        if action is not self._prepared.action:
+            raise EpisodeError("step() got another message than prepare(); a wrapper that changes messages cannot be batched")
+        prepared, self._prepared = self._prepared, None
         episode = self.episode
-        readings = episode.act(action)
-        try:
-            step = episode.answer(self.reader.read(readings) if readings else [])
-        except ReaderError as error:
-            step = episode.answer(None, failure=f"{type(error).__name__}: {error}")
+        step = episode.answer(prepared.answers, prepared.failure)
         info = self._info()
         info["operations"] = step.operations
         info["parse_error"] = step.error
@@ -174,6 +245,20 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             info["questions"] = self.record.questions
             info["r_global"] = reward = self.record.r_global
         return self._observation(), reward, episode.done, False, info
+
+    def prepare(self, action: str) -> list[Reading]:
+        """First half of a step, for callers that read for many environments at once (`MemoryVectorEnv`).
+
+        Call `supply` with the answers and then `step` with the same message, through any wrappers that leave it as it is.
+
+        Raises:
+            EpisodeError: called before `reset` or after the end.
+        """
+        return self.episode.act(action)
+
+    def supply(self, action: str, answers: Sequence[Answer] | None, failure: str | None = None) -> None:
+        """Hand in the answers to `prepare`'s readings; None and a message where the reader failed."""
+        self._prepared = _Prepared(action, answers, failure)
 
     def render(self) -> str | None:  # type: ignore[override]
         """With ``render_mode="ansi"``: the chunk, the memory with what changed, and at the end which item answered what."""
@@ -189,7 +274,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     def restore(self, snapshot: EpisodeSnapshot) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return to a snapshot of the same stream; gives observation and info as `reset` does."""
         self.episode.restore(snapshot)
-        self._record = None
+        self._record = self._prepared = None
         return self._observation(), self._info()
 
     def digest(self) -> str:
@@ -206,7 +291,16 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             "data": self.dataset.source,
             "stream": episode.stream.id,
             "T": episode.T,
+            "timestamp": episode.observe().timestamp,
             "memory": episode.bank.items,
             "memory_tokens": episode.bank.tokens,
             "failure": episode.failure,
         }
+
+
+def read(reader: Reader, readings: Sequence[Reading]) -> tuple[list[Answer] | None, str | None]:
+    """Answers and None, or None and what went wrong. Nothing is asked of the reader where there is nothing to read."""
+    try:
+        return (reader.read(readings) if readings else []), None
+    except ReaderError as error:
+        return None, f"{type(error).__name__}: {error}"

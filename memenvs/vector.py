@@ -1,0 +1,82 @@
+"""MemoryVectorEnv: many episodes in lock-step in one process, with one call of the reader per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from memenvs.env import MemoryEnv, read
+from memenvs.errors import EpisodeError, SettingsError
+from memenvs.reading import Answer
+
+
+class MemoryVectorEnv(SyncVectorEnv):
+    """`gymnasium.vector.SyncVectorEnv` over `MemoryEnv`, value for value, except that all questions of a step are read together.
+
+    A reader behind an endpoint or on a GPU then sees one batch a step instead of ``num_envs`` small ones. Data set and reader
+    are shared. It is not the ``vector_entry_point`` of an id, because `gymnasium.make_vec` then refuses wrappers.
+
+    Args:
+        num_envs: number of episodes side by side.
+        wrappers: applied to each environment, innermost first: reward wrappers and whatever else leaves messages as they are.
+        autoreset_mode: as in `SyncVectorEnv`; a trainer that counts episodes wants ``"Disabled"`` and ``reset_mask``.
+        kwargs: arguments of `MemoryEnv`.
+
+    Raises:
+        SettingsError: ``num_envs`` is below 1.
+
+    Example:
+        >>> envs = MemoryVectorEnv(8, chunk_questions=0)
+        >>> observations, infos = envs.reset(seed=[7] * 8)
+        >>> _, rewards, *_ = envs.step(['[{"op": "SKIP"}]'] * 8)
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        wrappers: Sequence[Callable[[gym.Env], gym.Env]] = (),
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        **kwargs: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise SettingsError(f"num_envs must be at least 1, got {num_envs}")
+        first = MemoryEnv(**kwargs)
+        self.reader = first.reader
+        shared = kwargs | {"data": first.dataset, "reader": first.reader}
+
+        def make() -> gym.Env:
+            env: gym.Env = MemoryEnv(**shared)
+            for wrapper in wrappers:
+                env = wrapper(env)
+            return env
+
+        super().__init__([make] * num_envs, autoreset_mode=autoreset_mode)
+
+    def step(self, actions: Any) -> Any:
+        """One step of every episode; see `SyncVectorEnv.step`.
+
+        Args:
+            actions: ``num_envs`` messages; the one of an episode about to be reset is ignored.
+
+        Raises:
+            EpisodeError: called before `reset`, or the reader gave a wrong number of answers.
+        """
+        cores = [env.unwrapped for env in self.envs]
+        running = [(core, action) for core, action in zip(cores, actions, strict=True) if not core.episode.done]
+        asked = [core.prepare(action) for core, action in running]
+        together = [reading for readings in asked for reading in readings]
+        answers, failure = read(self.reader, together)
+        if failure is None and len(answers or ()) != len(together):
+            raise EpisodeError(f"expected {len(together)} answers, one per reading, got {len(answers or ())}")
+        for (core, action), readings in zip(running, asked, strict=True):
+            if answers is None:
+                # One unreadable question must not spoil the other episodes: each is read on its own.
+                core.supply(action, *read(self.reader, readings))
+            else:
+                own: list[Answer] = answers[: len(readings)]
+                answers = answers[len(readings) :]
+                core.supply(action, own)
+        return super().step(actions)
