@@ -1,0 +1,207 @@
+"""What the extractive reader sees in a text: sentences, words, chunks of words and labelled examples. Cached by text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from memenvs.reading.lexicon import FUNCTION_WORDS, concept, stem
+from memenvs.streams.sentences import sentences
+
+MONTHS = frozenset("january february march april may june july august september october november december".split())
+WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]")
+_NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
+_NUMBER_WORDS = frozenset(
+    "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million billion".split()
+)
+
+NAME, NUMBER, WORDS = "name", "number", "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of words that could be an answer or hold one: tokens ``start`` to ``end`` (exclusive)."""
+
+    start: int
+    end: int
+    kind: str
+    """`NAME` (capitalised), `NUMBER` (figures, dates, times) or `WORDS` (lower-case content words)."""
+    temporal: bool
+    """Whether it reads as a date, a time or a weekday."""
+    negated: bool
+    """Whether it follows "no longer", "not" or "instead of" within its clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an item."""
+
+    text: str
+    tokens: tuple[str, ...]
+    stems: tuple[str, ...]
+    """Per token; "" for function words and punctuation."""
+    concepts: tuple[str, ...]
+    stem_set: frozenset[str]
+    concept_set: frozenset[str]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A labelled example inside an item."""
+
+    stems: frozenset[str]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A whole item."""
+
+    sentences: tuple[Sentence, ...]
+    examples: tuple[Example, ...]
+
+
+def _is_temporal(tokens: list[str]) -> bool:
+    if any(token.lower() in MONTHS and token[0].isupper() or token.lower() in WEEKDAYS for token in tokens):
+        return True
+    return len(tokens) == 1 and (
+        ":" in tokens[0] or (len(tokens[0]) == 4 and tokens[0].isdigit() and tokens[0][0] in "12")
+    )
+
+
+def _kind(token: str, first: bool) -> str:
+    """Kind of one content token, or "" where it cannot be in an answer."""
+    if any(ch.isdigit() for ch in token) or token.lower() in _NUMBER_WORDS:
+        return NUMBER
+    if not token[0].isalpha():
+        return ""
+    return NAME if token[0].isupper() and not (first and token.lower() == token) else WORDS
+
+
+def _spans(tokens: list[str], stems: list[str]) -> tuple[Span, ...]:
+    found: list[Span] = []
+    negated = False
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        low = token.lower()
+        following = tokens[position + 1].lower() if position + 1 < len(tokens) else ""
+        if (
+            low in _NEGATION
+            or (low == "no" and following == "longer")
+            or (low in ("instead", "rather") and following in ("of", "than"))
+        ):
+            negated = True
+        elif low in ("but", "and", ",", ";", ".", ":"):
+            negated = False
+        if not stems[position]:
+            position += 1
+            continue
+        kind = _kind(token, position == 0)
+        end = position + 1
+        if kind == NUMBER:
+            # "14 March 2024", "March 14, 2024": a date is one span.
+            while end < len(tokens) and (
+                tokens[end].lower() in MONTHS
+                or (tokens[end][0].isdigit() and tokens[end - 1].lower() in MONTHS)
+                or tokens[end].lower() in ("million", "billion", "percent")
+            ):
+                end += 1
+        elif kind == NAME and low in MONTHS and end < len(tokens) and tokens[end][0].isdigit():
+            kind = NUMBER
+            end += 1
+            if end + 1 < len(tokens) and tokens[end] == "," and tokens[end + 1].isdigit() and len(tokens[end + 1]) == 4:
+                end += 2
+        elif kind == NAME:
+            while end < len(tokens):
+                if stems[end] and _kind(tokens[end], False) == NAME:
+                    end += 1
+                elif (
+                    tokens[end] in ("of", "de", "la", "von", "van")
+                    and end + 1 < len(tokens)
+                    and tokens[end + 1][0].isupper()
+                ):
+                    end += 2
+                elif (
+                    tokens[end] == "of"
+                    and end + 2 < len(tokens)
+                    and tokens[end + 1] == "the"
+                    and tokens[end + 2][0].isupper()
+                ):
+                    end += 3
+                else:
+                    break
+        elif kind == WORDS:
+            while end < len(tokens) and stems[end] and _kind(tokens[end], False) == WORDS:
+                end += 1
+        if kind:
+            found.append(Span(position, end, kind, _is_temporal(tokens[position:end]), negated))
+        position = end
+    return tuple(found)
+
+
+@lru_cache(maxsize=65536)
+def analyse_sentence(text: str) -> Sentence:
+    """Words and spans of one sentence."""
+    tokens = _TOKEN.findall(text)
+    stems = [
+        "" if not token[0].isalnum() and token[0] not in "$€£" or token.lower() in FUNCTION_WORDS else stem(token)
+        for token in tokens
+    ]
+    concepts = [concept(word) if word else "" for word in stems]
+    return Sentence(
+        text,
+        tuple(tokens),
+        tuple(stems),
+        tuple(concepts),
+        frozenset(stems) - {""},
+        frozenset(concepts) - {""},
+        _spans(tokens, stems),
+    )
+
+
+_LABEL = re.compile(
+    r"\b(?:labels?|category|class|intent)\b\s*(?:(?:is|are|:|=|#|code)\s*)?[\"'“]?"
+    r"(?:(?<=[:=\"'“])\s*(?P<any>[^\s.,;\"'”]+)|(?P<code>[A-Za-z]*\d[\w-]*))",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”]")
+_BODY = re.compile(
+    r"(?:^|\n|>)\s*(?:sentence|sample|text|input|example|utterance|query|message|question)\s*:\s*([^\n]+)",
+    re.IGNORECASE,
+)
+
+
+def words_of(text: str) -> frozenset[str]:
+    """All stems of ``text``, function words included."""
+    return frozenset(stem(token) for token in _TOKEN.findall(text) if token[0].isalnum())
+
+
+def body(text: str) -> str:
+    """The part of a labelled example, or of a question for a label, that is being labelled."""
+    quoted = _QUOTED.findall(text)
+    if quoted:
+        return str(max(quoted, key=len))
+    match = _BODY.search(text)
+    return match.group(1) if match else text
+
+
+def _examples(text: str) -> tuple[Example, ...]:
+    found = []
+    start = 0
+    matches = list(_LABEL.finditer(text))
+    for match in matches:
+        # With a single label the text may also stand behind it ("Label 3: the text").
+        part = text[start : match.start()] if len(matches) > 1 else text[: match.start()] + " " + text[match.end() :]
+        start = match.end()
+        found.append(Example(words_of(body(part)), match.group("any") or match.group("code")))
+    return tuple(found)
+
+
+@lru_cache(maxsize=16384)
+def analyse(text: str) -> Passage:
+    """All that is read out of one item."""
+    return Passage(tuple(analyse_sentence(part) for part in sentences(text)), _examples(text))
