@@ -1,0 +1,47 @@
+# make demo   set up and run the comparison of rewards (about ten minutes on two cores)
+# make test   set up and run the tests
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+export OMP_NUM_THREADS = 1
+
+.PHONY: help demo test test-slow test-oldest lint bench docs-figures clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# torch first, at its pin: a plain "torch" would let the resolver choose a much larger build.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(RUN) -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed  ## train every reward on builtin streams, write table, curves and report to runs/demo
+	$(RUN) -m memenvs demo --out runs/demo
+
+test: $(VENV)/.installed  ## the tests, without the slow ones
+	$(RUN) -m pytest -m 'not slow' -n 2
+
+test-slow: $(VENV)/.installed  ## the slow tests
+	$(RUN) -m pytest -m slow
+
+lint: $(VENV)/.installed  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.installed  ## env steps per second and retrieval against peers
+	$(RUN) benchmarks/env_steps.py
+	$(RUN) benchmarks/retrieval.py
+
+$(VENV)-oldest/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install -q gymnasium==1.2.2 'numpy<2.4' pytest hypothesis pettingzoo rank-bm25 -e .
+	touch $@
+
+test-oldest: $(VENV)-oldest/.installed  ## the environment's tests on Gymnasium 1.2.2
+	$(VENV)-oldest/bin/python -m pytest -m 'not slow' tests/test_spaces.py tests/test_env.py tests/test_vector.py tests/test_testing.py tests/test_registration.py
+
+clean:  ## remove environments and caches
+	rm -rf $(VENV) $(VENV)-oldest .pytest_cache .ruff_cache .mypy_cache *.egg-info

@@ -1,0 +1,54 @@
+"""Reward wrappers by name, for the command line and for comparisons.
+
+The arms of Fine-Mem's ablation are all `FineMemReward`; they differ in nothing but the terms that their name says. Format and
+compression are in every arm, as in the paper.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import gymnasium as gym
+
+from memenvs.errors import SettingsError, did_you_mean
+from rewards.wrappers import FineMemReward
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "outcome": {"beta": 0.0, "chunk_weight": 0.0},
+    "chunk": {"beta": 0.0},
+    "evidence": {"chunk_weight": 0.0},
+    "evidence-cited": {"chunk_weight": 0.0, "evidence": "cited"},
+    "finemem": {},
+    "finemem-cited": {"evidence": "cited"},
+}
+"""Name -> keyword arguments of `FineMemReward`; "raw" (no wrapper) and "module:Class" are accepted too."""
+
+
+def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.Env[Any, Any]:
+    """Put a reward on an environment.
+
+    Args:
+        env: a memenvs environment.
+        reward: a name in `PRESETS`, ``"raw"`` (the sparse outcome, unwrapped), or ``"module:Class"``, a `gymnasium.Wrapper` of
+            yours that sets ``info["step_rewards"]`` or pays per step.
+        arguments: keyword arguments for the wrapper, over those of the preset.
+
+    Raises:
+        SettingsError: unknown name, or the class cannot be imported or made.
+    """
+    if reward == "raw":
+        return env
+    if reward in PRESETS:
+        return FineMemReward(env, **PRESETS[reward] | arguments)
+    if ":" not in reward:
+        known = ["raw", *PRESETS]
+        raise SettingsError(
+            f"unknown reward {reward!r}; known: {', '.join(known)}, or your own as module:Class.{did_you_mean(reward, known)}"
+        )
+    module, name = reward.split(":", 1)
+    try:
+        wrapper = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"the reward {reward!r} cannot be imported: {error}") from error
+    return wrapper(env, **arguments)

@@ -1,0 +1,103 @@
+"""Playing held-out streams with any agent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.base import Agent
+from memenvs.record import EpisodeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeScore:
+    """One evaluated episode, small enough to keep for every run."""
+
+    stream: str
+    """Id of the stream."""
+    source: str
+    """Source of the stream."""
+    r_global: float
+    """Mean score of the global questions; NaN if reading failed."""
+    memory_tokens: int
+    """L(M_T)."""
+    stream_tokens: int
+    """Sum of L(c_t)."""
+    invalid: int
+    """Operations refused."""
+    by_source: dict[str, float]
+    """Mean score per question source."""
+    failure: str | None = None
+    """The first failure of the reader."""
+
+    @classmethod
+    def of(cls, record: EpisodeRecord) -> EpisodeScore:
+        """Summarise a record."""
+        scores: dict[str, list[float]] = defaultdict(list)
+        for question in record.questions:
+            if question.score is not None:
+                scores[question.source].append(question.score)
+        return cls(
+            stream=record.stream_id,
+            source=record.source,
+            r_global=record.r_global,
+            memory_tokens=record.memory_tokens,
+            stream_tokens=record.stream_tokens,
+            invalid=sum(not o.valid for step in record.steps for o in step.operations),
+            by_source={source: float(np.mean(values)) for source, values in sorted(scores.items())},
+            failure=record.failure,
+        )
+
+
+def play(env: gym.Env[Any, Any], agent: Agent, index: int, seed: int = 0) -> EpisodeRecord:
+    """One episode over stream ``index``; seed makes the agent's draws repeatable."""
+    observation, info = env.reset(seed=seed, options={"stream": index})
+    agent.reset(seed * 1_000_003 + index, env.unwrapped.episode.stream)  # type: ignore[attr-defined]
+    done = False
+    while not done:
+        observation, _, done, _, info = env.step(agent.act(observation, info))
+    return env.unwrapped.record  # type: ignore[attr-defined]
+
+
+def evaluate(
+    env: gym.Env[Any, Any],
+    agent: Agent,
+    streams: Iterable[int],
+    seed: int = 0,
+    keep: Callable[[EpisodeRecord], None] | None = None,
+) -> list[EpisodeScore]:
+    """Play streams one after the other.
+
+    Args:
+        env: environment over the held-out split.
+        agent: who manages the memory.
+        streams: indices in the environment's dataset.
+        seed: of the agent's draws.
+        keep: called with each record, for instance to save it.
+
+    Returns:
+        One score per stream, in order.
+    """
+    scores = []
+    for index in streams:
+        record = play(env, agent, index, seed)
+        if keep is not None:
+            keep(record)
+        scores.append(EpisodeScore.of(record))
+    return scores
+
+
+def mean_r_global(scores: Iterable[EpisodeScore]) -> float:
+    """Mean over the episodes whose reader did not fail; NaN if there is none."""
+    values = [score.r_global for score in scores if score.failure is None]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def memory_share(scores: Iterable[EpisodeScore]) -> float:
+    """Mean of memory tokens over stream tokens."""
+    return float(np.mean([score.memory_tokens / score.stream_tokens for score in scores]))

@@ -1,0 +1,60 @@
+"""What a run leaves behind while it goes: a CSV line and TensorBoard points per update."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+
+class RunLog:
+    """``metrics.csv`` and TensorBoard events in one folder.
+
+    Args:
+        folder: of the run.
+        columns: names of the numbers of a line, besides ``update``.
+        start: first update to be written; later lines of an interrupted run are dropped, so that a resumed run's file equals an
+            uninterrupted one's.
+        tensorboard: also write TensorBoard events.
+    """
+
+    def __init__(self, folder: Path, columns: tuple[str, ...], start: int = 0, tensorboard: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._columns = ("update", *columns)
+        path = folder / "metrics.csv"
+        kept = [row for row in read_metrics(path) if row["update"] < start] if path.is_file() else []
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, self._columns)
+        self._writer.writeheader()
+        self._writer.writerows([{k: _text(row.get(k)) for k in self._columns} for row in kept])
+        self._board = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=start)
+
+    def write(self, update: int, values: dict[str, float]) -> None:
+        """One line; a column without a value stays empty."""
+        self._writer.writerow({"update": update} | {k: _text(v) for k, v in values.items()})
+        self._file.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, update)
+
+    def close(self) -> None:
+        """Flush and close both."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _text(value: float | None) -> str | int:
+    """A number as shortest exact text, so that files of equal runs are equal."""
+    if value is None:
+        return ""
+    return int(value) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Lines of a ``metrics.csv`` as numbers; empty cells are left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]

@@ -1,0 +1,145 @@
+"""What can be set about a training run. Every field is an option of ``memenvs train``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import gymnasium as gym
+
+from memenvs.errors import SettingsError
+from rewards.presets import wrap_reward
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """Which environment, over which data, under which limits."""
+
+    id: str = "FineMem-Memalpha-v0"
+    """Registered id; see ``memenvs envs``."""
+    data: str = "builtin"
+    """"builtin", a parquet file or folder in the Memalpha schema, or a hub id."""
+    T: int | None = None
+    """Steps per stream, builtin data only (20 if not given)."""
+    relevance: float | None = None
+    """Chance that a chunk question asks about what global questions ask about, builtin data only (1 if not given)."""
+    max_operations: int | None = 3
+    """Writes per step; scarce writes are what makes choosing matter. None for no quota."""
+    max_item_tokens: int | None = 48
+    """Tokens of one item."""
+    memory_budget: int | None = None
+    """Tokens of the whole memory."""
+    k: int = 5
+    """Items retrieved per question."""
+    chunk_questions: int = 5
+    """Chunk questions read per step."""
+    question_share: float = 1.0
+    """Share of the global questions asked in training; the same ones for a whole group."""
+    reader: str = "extractive"
+    """Who answers."""
+
+    def make(self, split: str, evaluation: bool = False) -> gym.Env[Any, Any]:
+        """The environment over one split, without a reward wrapper.
+
+        Args:
+            split: "train" or "test"; a path to one file fixes the split itself.
+            evaluation: ask all global questions and no chunk questions.
+        """
+        settings: dict[str, Any] = {}
+        given = {"T": self.T, "relevance": self.relevance}
+        for name, value in given.items():
+            if value is not None:
+                if self.data != "builtin":
+                    raise SettingsError(f"{name} is a setting of builtin data; the data is {self.data!r}")
+                settings[name] = value
+        base = gym.spec(self.id).kwargs.get("data_settings") or {}
+        return gym.make(
+            self.id,
+            disable_env_checker=True,
+            data=self.data,
+            split=split,
+            data_settings=base | settings,
+            reader=self.reader,
+            k=self.k,
+            chunk_questions=0 if evaluation else self.chunk_questions,
+            question_share=1.0 if evaluation else self.question_share,
+            max_operations=self.max_operations,
+            max_item_tokens=self.max_item_tokens,
+            memory_budget=self.memory_budget,
+        )
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Which reward."""
+
+    name: str = "finemem"
+    """raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, or your wrapper as module:Class."""
+    scale: Literal["sum", "mean"] = "mean"
+    """"sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long streams the other terms, of
+    size 1 per step, do not swamp it. Presets only."""
+
+    def wrap(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+        """Put the reward on an environment."""
+        arguments = {} if self.name == "raw" or ":" in self.name else {"scale": self.scale}
+        return wrap_reward(env, self.name, **arguments)
+
+    @property
+    def needs_chunk_questions(self) -> bool:
+        """Whether the reward looks at chunk questions; the other presets train without reading them."""
+        return self.name not in ("raw", "outcome", "evidence", "evidence-cited")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One run of GRPO with the candidate policy."""
+
+    env: EnvSettings = field(default_factory=EnvSettings)
+    """The environment."""
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    """The reward."""
+    seed: int = 0
+    """Decides streams, sampling and initial weights. Runs that differ in the reward alone see the same streams."""
+    updates: int = 160
+    """Policy updates; episodes = updates * streams * group_size."""
+    group_size: int = 8
+    """G, rollouts of one stream."""
+    streams: int = 1
+    """Streams (groups) per update."""
+    group: Literal["step", "trajectory", "pooled"] = "step"
+    """What rewards are normalised over: the same step of the G rollouts (Fine-Mem), their returns, or all their steps."""
+    learning_rate: float = 3e-3
+    """Adam's step size."""
+    epochs: int = 2
+    """Passes over one update's decisions."""
+    clip: float = 0.2
+    """Clip range of the probability ratio."""
+    entropy: float = 0.003
+    """Weight of the entropy bonus."""
+    eval_every: int = 16
+    """Updates between two evaluations on held-out streams."""
+    eval_streams: int = 32
+    """Held-out streams of an evaluation during training."""
+    final_streams: int = 100
+    """Held-out streams of the last evaluation."""
+    checkpoint_every: int = 40
+    """Updates between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "streams", "epochs", "eval_every", "eval_streams", "final_streams", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.group_size < 2:
+            raise SettingsError(f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for results and checkpoints."""
+        return asdict(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the numbers: a checkpoint of other settings is not resumed."""
+        kept = {k: v for k, v in asdict(self).items() if k not in ("updates", "checkpoint_every")}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
