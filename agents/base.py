@@ -1,0 +1,123 @@
+"""What an agent is, and how to make one by name.
+
+* `Agent` - the protocol: `reset` at the start of an episode, `act` once per step.
+* `View` - what an agent sees at one step, without the rendered memory.
+* `make_agent`, `AGENTS` - agents by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+from memenvs.errors import SettingsError, did_you_mean
+from memenvs.memory.bank import MemoryItem
+from memenvs.memory.operations import Operation
+from memenvs.streams.types import Stream
+
+SKIP_MESSAGE = '[{"op": "SKIP"}]'
+"""The message that changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an agent sees at one step."""
+
+    chunk: str
+    """The chunk's text."""
+    memory: tuple[MemoryItem, ...]
+    """All memory items in the order of their INSERT."""
+    step: int
+    """0-based."""
+    T: int
+    """Number of steps of the episode."""
+
+    @classmethod
+    def of(cls, observation: Mapping[str, Any], info: Mapping[str, Any]) -> View:
+        """Take a view from what the environment returned."""
+        return cls(observation["chunk"], info["memory"], int(observation["step"]), int(info["T"]))
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Something that manages a memory."""
+
+    name: str
+    """Name in results."""
+
+    def reset(self, seed: int, stream: Stream | None = None) -> None:
+        """Forget the last episode and start another one.
+
+        Args:
+            seed: makes the agent's own draws repeatable.
+            stream: the episode's material. Only hindsight agents, which serve as upper anchors, may look at its later
+                chunks, questions and evidence; all others must ignore it.
+        """
+        ...
+
+    def act(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> str:
+        """Choose the operations of one step.
+
+        Args:
+            observation: ``chunk``, ``memory`` (rendered) and ``step``, as returned by the environment.
+            info: among others ``memory``, a tuple of `MemoryItem`, and ``T``.
+
+        Returns:
+            The raw message, native JSON.
+        """
+        ...
+
+
+_REGISTRY = {
+    "keep_everything": "agents.controls:KeepEverything",
+    "nothing": "agents.controls:Nothing",
+    "random": "agents.controls:Random",
+    "first": "agents.budgeted:First",
+    "last": "agents.budgeted:Last",
+    "random_budget": "agents.budgeted:RandomBudget",
+    "scripted": "agents.scripted:Scripted",
+    "hindsight": "agents.hindsight:Hindsight",
+    "candidate": "agents.candidate:CandidateAgent",
+}
+AGENTS = list(_REGISTRY)
+"""Names accepted by `make_agent`."""
+
+
+def make_agent(name: str, **settings: Any) -> Agent:
+    """Make an agent by name.
+
+    Args:
+        name: one of `AGENTS`.
+        settings: keyword arguments of the agent, for instance ``max_operations=3``.
+
+    Raises:
+        SettingsError: the name or a setting is unknown.
+    """
+    if name not in _REGISTRY:
+        raise SettingsError(f"unknown agent {name!r}; known: {', '.join(AGENTS)}.{did_you_mean(name, AGENTS)}")
+    module, attribute = _REGISTRY[name].split(":")
+    agent_class = getattr(import_module(module), attribute)
+    try:
+        return agent_class(**settings)
+    except TypeError as error:
+        raise SettingsError(f"the agent {name!r} does not take these settings: {error}") from error
+
+
+def message(operations: Iterable[Operation]) -> str:
+    """Operations as a native message in canonical order: DELETE, UPDATE, INSERT, each in the order given.
+
+    Deleting first makes room under a token budget. No operation at all gives `SKIP_MESSAGE`.
+    """
+    order = {"DELETE": 0, "UPDATE": 1, "INSERT": 2}
+    entries: list[dict[str, str]] = []
+    for operation in sorted((o for o in operations if o.op != "SKIP"), key=lambda o: order[o.op]):
+        entry = {"op": operation.op}
+        if operation.id is not None:
+            entry["id"] = operation.id
+        if operation.content is not None:
+            entry["content"] = operation.content
+        entries.append(entry)
+    return json.dumps(entries, ensure_ascii=False) if entries else SKIP_MESSAGE

@@ -1,0 +1,306 @@
+"""The candidate policy: exact set probabilities, drawing, determinism, gradients, any text."""
+
+import json
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.base import Agent, View, make_agent
+from agents.candidate import CandidateAgent, CandidatePolicy, CandidateSettings, load_policy, save_policy
+from agents.candidate_sets import NEVER, draw, set_log_prob
+from agents.candidate_text import TextTable
+from memenvs.errors import DataError, SettingsError
+from memenvs.memory.bank import MemoryBank, MemoryItem, MemoryLimits
+from memenvs.memory.operations import parse_operations
+
+CHUNK = "Anna lives in Paris. Ben likes tea.\nCarla now works at the harbour. The weather is nice."
+SMALL = CandidateSettings(buckets=64, dim=8, hidden=16)
+
+
+def items(count, step=0):
+    return tuple(MemoryItem(f"{step}.{n}", f"Anna lives in town {n}.", step, step, 6) for n in range(count))
+
+
+def trained(policy, seed=0):
+    """The policy with every weight moved, so that no logit is a prior."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return policy
+
+
+def brute_force(logits, sentence_of, item_of, chosen, limit):
+    """Probability of a set: the sum over its orders of the products of conditional probabilities."""
+    weights = np.exp(np.asarray(logits, np.float64))
+
+    def conflict(a, b):
+        return (sentence_of[a] >= 0 and sentence_of[a] == sentence_of[b]) or (
+            item_of[a] >= 0 and item_of[a] == item_of[b]
+        )
+
+    total = 0.0
+    for order in permutations(chosen):
+        probability, allowed = 1.0, list(range(len(weights)))
+        for c in order:
+            if c not in allowed:
+                probability = 0.0
+                break
+            probability *= weights[c] / weights[allowed].sum()
+            allowed = [a for a in allowed if not conflict(a, c)]
+        if len(chosen) < limit:
+            probability *= weights[0] / weights[allowed].sum()
+        total += probability
+    return total
+
+
+def legal_sets(sentence_of, item_of, limit):
+    found = []
+    for m in range(limit + 1):
+        for chosen in combinations(range(1, len(sentence_of)), m):
+            sentences = [sentence_of[c] for c in chosen if sentence_of[c] >= 0]
+            touched = [item_of[c] for c in chosen if item_of[c] >= 0]
+            if len(set(sentences)) == len(sentences) and len(set(touched)) == len(touched):
+                found.append(chosen)
+    return found
+
+
+def log_prob_of_sets(logits, sentence_of, item_of, sets, limit):
+    chosen = torch.tensor([[*s, *[-1] * (limit - len(s))] for s in sets])
+    n = len(sets)
+    expand = lambda x: torch.as_tensor(np.asarray(x))[None].expand(n, -1)  # noqa: E731
+    return set_log_prob(expand(logits), expand(sentence_of), expand(item_of), chosen)
+
+
+# Two sentences, two items: STOP, INSERT 0, INSERT 1, UPDATE (0,0), (0,1), (1,1), DELETE 0, DELETE 1
+SENTENCE_OF = [-1, 0, 1, 0, 0, 1, -1, -1]
+ITEM_OF = [-1, -1, -1, 0, 1, 1, 0, 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-4, 4), min_size=8, max_size=8), st.integers(1, 4))
+def test_set_probability_is_the_sum_over_orders_and_all_sets_sum_to_one(logits, limit):
+    sets = legal_sets(SENTENCE_OF, ITEM_OF, limit)
+    got = log_prob_of_sets(np.array(logits), SENTENCE_OF, ITEM_OF, sets, limit)[0].exp().numpy()
+    assert got.sum() == pytest.approx(1.0, abs=1e-9)
+    for probability, chosen in zip(got, sets, strict=True):
+        assert probability == pytest.approx(
+            brute_force(logits, SENTENCE_OF, ITEM_OF, chosen, limit), rel=1e-6, abs=1e-12
+        )
+
+
+def test_hand_computed_set_probability():
+    # Weights STOP 1, INSERT a 2, INSERT b 3, no item. P({a}) = 2/6 * 1/4, P({a, b}) = 2/6*3/4 + 3/6*2/3 at L = 2.
+    logits = np.log([1.0, 2.0, 3.0])
+    log_prob, entropy = log_prob_of_sets(logits, [-1, 0, 1], [-1, -1, -1], [(), (1,), (1, 2)], 2)
+    assert log_prob.exp().tolist() == pytest.approx([1 / 6, 1 / 12, 1 / 4 + 1 / 3])
+    first = -sum(p * np.log(p) for p in (1 / 6, 2 / 6, 3 / 6))
+    second = -sum(p * np.log(p) for p in (1 / 4, 3 / 4))
+    assert entropy.tolist() == pytest.approx([first, first + second, first + second])
+
+
+def test_order_of_the_draws_does_not_matter_and_padding_has_no_effect():
+    logits = np.array([0.3, -1.0, 0.5, 0.1, 1.2, -0.4, 0.0, 0.7])
+    a = log_prob_of_sets(logits, SENTENCE_OF, ITEM_OF, [(1, 2, 6), (6, 1, 2), (2, 6, 1)], 3)[0]
+    assert a.tolist() == pytest.approx([a[0].item()] * 3)
+    padded = log_prob_of_sets([*logits, NEVER, NEVER], [*SENTENCE_OF, -1, -1], [*ITEM_OF, -1, -1], [(1, 2, 6)], 3)[0]
+    assert padded.item() == pytest.approx(a[0].item())
+
+
+def test_extreme_logits_keep_probability_and_gradient_finite():
+    logits = torch.tensor([[-60.0, 80.0, 0.0, 70.0, 0.0, 0.0, 0.0, -90.0]], requires_grad=True)
+    sets = torch.tensor([[1, 6, 5]])
+    log_prob, entropy = set_log_prob(logits, torch.tensor([SENTENCE_OF]), torch.tensor([ITEM_OF]), sets)
+    (log_prob.sum() + entropy.sum()).backward()
+    assert torch.isfinite(log_prob).all()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_frequencies_of_draws_follow_the_set_probability():
+    logits = np.array([[0.3, -1.0, 0.5, 0.1, 1.2, -0.4, 0.0, 0.7]], np.float32)
+    n, limit = 20_000, 2
+    sentence_of, item_of = np.tile(SENTENCE_OF, (n, 1)), np.tile(ITEM_OF, (n, 1))
+    chosen = draw(np.tile(logits, (n, 1)), sentence_of, item_of, limit, [np.random.default_rng(0)] * n)
+    drawn = {}
+    for row in chosen:
+        key = tuple(sorted(int(c) for c in row if c > 0))
+        drawn[key] = drawn.get(key, 0) + 1
+    sets = legal_sets(SENTENCE_OF, ITEM_OF, limit)
+    assert set(drawn) <= set(sets)
+    expected = log_prob_of_sets(logits[0], SENTENCE_OF, ITEM_OF, sets, limit)[0].exp().tolist()
+    for chosen_set, probability in zip(sets, expected, strict=True):
+        error = 5 * np.sqrt(probability * (1 - probability) / n)
+        assert drawn.get(chosen_set, 0) / n == pytest.approx(probability, abs=error + 1e-4)
+
+
+def test_the_greedy_draw_takes_the_best_candidate_left():
+    logits = np.array([[0.0, 3.0, 1.0, 4.0, 2.0, 0.5, 9.0, -1.0]], np.float32)
+    # DELETE 0 first (blocks UPDATE (0,0)), then INSERT 0 (blocks UPDATE (0,1)), then INSERT 1.
+    assert draw(logits, np.array([SENTENCE_OF]), np.array([ITEM_OF]), 3, None).tolist() == [[6, 1, 2]]
+    logits[0, 0] = 2.5
+    assert draw(logits, np.array([SENTENCE_OF]), np.array([ITEM_OF]), 3, None).tolist() == [[6, 1, -1]]
+
+
+def test_evaluate_repeats_the_log_probability_of_act():
+    policy = trained(CandidatePolicy(SMALL))
+    views = [View(CHUNK, items(n), 3, 20) for n in (0, 1, 5, 9)] + [View("", (), 0, 20), View("One.", items(2), 19, 20)]
+    decisions = policy.act(views, [np.random.default_rng(i) for i in range(len(views))])
+    log_probs, entropies = policy.evaluate(decisions)
+    assert log_probs.tolist() == pytest.approx([d.log_prob for d in decisions], abs=1e-5)
+    assert entropies.tolist() == pytest.approx([d.entropy for d in decisions], abs=1e-5)
+    assert decisions[4].message == '[{"op": "SKIP"}]'
+    assert decisions[4].log_prob == pytest.approx(0.0, abs=1e-6)
+    with torch.no_grad():
+        policy.insert.out.bias.add_(1.0)
+    assert policy.evaluate(decisions)[0][0].item() != pytest.approx(decisions[0].log_prob, abs=1e-3)
+
+
+def test_a_rollout_does_not_depend_on_its_batch_or_process():
+    def decide(views):
+        return trained(CandidatePolicy(SMALL)).act(views, [np.random.default_rng(7) for _ in views])
+
+    view = View(CHUNK, items(5), 3, 20)
+    alone = decide([view])[0]
+    together = decide([View("Another chunk. With two sentences.", items(9), 1, 4), view])[1]
+    assert alone.message == together.message
+    assert alone.log_prob == pytest.approx(together.log_prob, abs=1e-5)
+    assert alone.chosen.tolist() == decide([view])[0].chosen.tolist()
+
+
+def test_gradients_reach_every_weight_and_are_finite():
+    policy = trained(CandidatePolicy(SMALL))
+    views = [View(CHUNK, items(6), 3, 20)] * 8
+    decisions = policy.act(views, [np.random.default_rng(i) for i in range(8)])
+    log_probs, entropies = policy.evaluate(decisions)
+    ((log_probs * torch.linspace(-1, 1, 8)).sum() + 0.01 * entropies.sum()).backward()
+    for name, parameter in policy.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_repeated_updates_make_a_rewarded_operation_likely():
+    policy = CandidatePolicy(SMALL)
+    optimizer = torch.optim.Adam(policy.parameters(), 1e-2)
+    views = [View(CHUNK, items(3), 3, 20)] * 16
+    rngs = [np.random.default_rng(i) for i in range(16)]
+
+    def share(decisions):
+        return np.mean(["Ben likes tea" in d.message and "weather" not in d.message for d in decisions])
+
+    before = share(policy.act(views, rngs))
+    for _ in range(40):
+        decisions = policy.act(views, rngs)
+        rewards = torch.tensor([("Ben likes tea" in d.message) - 1.0 * ("weather" in d.message) for d in decisions])
+        loss = -(policy.evaluate(decisions)[0] * (rewards - rewards.mean())).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert share(policy.act(views, rngs)) > max(0.9, before)
+
+
+def test_messages_are_valid_for_a_bank_with_the_same_limits():
+    policy = trained(
+        CandidatePolicy(CandidateSettings(buckets=64, dim=8, hidden=16, max_operations=4, max_item_tokens=5))
+    )
+    bank = MemoryBank(MemoryLimits(max_operations=4, max_item_tokens=5))
+    rng = np.random.default_rng(0)
+    kinds = set()
+    for step in range(30):
+        decision = policy.act([View(CHUNK, bank.items, step, 30)], [rng])[0]
+        report = bank.apply(parse_operations(decision.message).operations)
+        assert all(outcome.valid for outcome in report.outcomes), report
+        kinds |= {outcome.op for outcome in report.outcomes}
+        order = [("DELETE", "UPDATE", "INSERT", "SKIP").index(outcome.op) for outcome in report.outcomes]
+        assert order == sorted(order)
+    assert {"INSERT", "UPDATE", "DELETE"} <= kinds
+
+
+def test_initial_policy_depends_on_the_priors_alone():
+    policy = CandidatePolicy(CandidateSettings(max_operations=1, update_prior=0.0, delete_prior=0.0))
+    views = [View(CHUNK, items(40), 0, 20)]
+    counts = {"SKIP": 0, "INSERT": 0, "UPDATE": 0, "DELETE": 0}
+    rng = [np.random.default_rng(0)]
+    for _ in range(600):
+        counts[json.loads(policy.act(views, rng)[0].message)[0]["op"]] += 1
+    # STOP 1, four INSERTs, four sentences' UPDATEs 4, all DELETEs 1.
+    for op, weight in (("SKIP", 1), ("INSERT", 4), ("UPDATE", 4), ("DELETE", 1)):
+        assert counts[op] / 600 == pytest.approx(weight / 10, abs=0.07), op
+
+
+def test_large_memories_and_long_chunks_are_limited():
+    policy = CandidatePolicy(CandidateSettings(buckets=64, dim=8, hidden=16, max_sentences=50, max_delete=10))
+    memory = tuple(MemoryItem(f"{n}.0", f"Fact number {n}.", 400 - n, n, 4) for n in range(400))
+    chunk = " ".join(f"Sentence {n} is about Zoë, 東京 and 🎉." for n in range(200))
+    candidates = policy.act([View(chunk, memory, 400, 401)], [np.random.default_rng(0)])[0].candidates
+    assert candidates.sizes == (50, 100, 10)
+    assert candidates.deletes.tolist() == list(range(390, 400))
+
+
+def test_update_targets_are_the_most_similar_items():
+    memory = (
+        MemoryItem("0.0", "Ben likes coffee.", 0, 0, 4),
+        MemoryItem("0.1", "Carla works at the bakery.", 0, 0, 6),
+        MemoryItem("0.2", "The bridge was built long ago.", 0, 0, 7),
+    )
+    candidates = CandidatePolicy(SMALL).act([View(CHUNK, memory, 1, 4)], greedy=True)[0].candidates
+    best = {int(s): int(i) for s, i in reversed(candidates.updates.tolist())}
+    assert (best[1], best[2]) == (0, 1)
+
+
+@pytest.mark.parametrize("chunk", ["", "   ", "no full stop", "a\ud800b", "Ünïcödé! 東京? ok.", "x" * 8000, ". . ."])
+def test_any_text_gives_a_message(chunk):
+    decision = CandidatePolicy(SMALL).act([View(chunk, items(2), 0, 1)], [np.random.default_rng(0)])[0]
+    assert parse_operations(decision.message).error is None
+
+
+def test_hashes_are_the_same_in_every_process():
+    table = TextTable(4096)
+    ids, weights, _ = table.bags(np.array(table.rows(["Paris!"])))
+    assert ids.tolist() == [37, 3231, 2805, 3020, 1029, 3938]
+    assert weights.sum() == pytest.approx(1.0)
+
+
+def test_a_full_table_starts_afresh(monkeypatch):
+    monkeypatch.setattr("agents.candidate_text._MAX_TEXTS", 5)
+    policy = trained(CandidatePolicy(SMALL))
+    view = View(CHUNK, items(5), 3, 20)
+    first = policy.act([view], [np.random.default_rng(1)])
+    for n in range(5):
+        policy.act([View(f"Other text {n}. And more {n}.", items(3), 0, 20)], [np.random.default_rng(1)])
+    assert policy.evaluate(first)[0].item() == pytest.approx(first[0].log_prob, abs=1e-5)
+
+
+def test_agent_and_checkpoint(tmp_path):
+    policy = trained(CandidatePolicy(SMALL))
+    save_policy(policy, tmp_path / "policy.pt")
+    copy = load_policy(tmp_path / "policy.pt")
+    assert copy.settings == policy.settings
+    observation, info = {"chunk": CHUNK, "memory": "", "step": np.int64(3)}, {"memory": items(5), "T": 20}
+    agents = [
+        CandidateAgent(policy, greedy=False),
+        make_agent("candidate", policy=tmp_path / "policy.pt", greedy=False),
+    ]
+    messages = []
+    for agent in agents:
+        assert isinstance(agent, Agent)
+        agent.reset(5)
+        messages.append([agent.act(observation, info) for _ in range(5)])
+    assert messages[0] == messages[1]
+    assert len(set(messages[0])) > 1
+    greedy = CandidateAgent(policy)
+    assert len({greedy.act(observation, info) for _ in range(5)}) == 1
+
+
+def test_errors_say_what_is_wrong(tmp_path):
+    with pytest.raises(SettingsError, match="max_operations must be 1 to 6"):
+        CandidateSettings(max_operations=7)
+    with pytest.raises(SettingsError, match="one generator per view"):
+        CandidatePolicy(SMALL).act([View(CHUNK, (), 0, 1)])
+    with pytest.raises(DataError, match="no candidate policy"):
+        load_policy(tmp_path / "missing.pt")
+    with pytest.raises(SettingsError, match="own settings"):
+        CandidateAgent(CandidatePolicy(SMALL), dim=3)
