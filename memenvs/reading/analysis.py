@@ -13,6 +13,7 @@ MONTHS = frozenset("january february march april may june july august september 
 WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 _TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]")
 _NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
+_REPORTING = frozenset("mentioned say says said heard hear note out told me him her us them believe think claimed know".split())
 _NUMBER_WORDS = frozenset(
     "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million billion".split()
 )
@@ -32,6 +33,8 @@ class Span:
     """Whether it reads as a date, a time or a weekday."""
     negated: bool
     """Whether it follows "no longer", "not" or "instead of" within its clause."""
+    aside: bool
+    """Whether it stands in an opening such as "Some people say that"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Sentence:
     stem_set: frozenset[str]
     concept_set: frozenset[str]
     spans: tuple[Span, ...]
+    kinds: frozenset[str]
+    """What could be asked for: the kinds of the spans that are not negated, and "time"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,10 @@ def _kind(token: str, first: bool) -> str:
 def _spans(tokens: list[str], stems: list[str]) -> tuple[Span, ...]:
     found: list[Span] = []
     negated = False
+    lows = [token.lower() for token in tokens]
+    opening = lows.index("that") if "that" in lows[:8] else 0
+    if opening and lows[opening - 1] not in _REPORTING:
+        opening = 0
     position = 0
     while position < len(tokens):
         token = tokens[position]
@@ -138,7 +147,7 @@ def _spans(tokens: list[str], stems: list[str]) -> tuple[Span, ...]:
             while end < len(tokens) and stems[end] and _kind(tokens[end], False) == WORDS:
                 end += 1
         if kind:
-            found.append(Span(position, end, kind, _is_temporal(tokens[position:end]), negated))
+            found.append(Span(position, end, kind, _is_temporal(tokens[position:end]), negated, position < opening))
         position = end
     return tuple(found)
 
@@ -152,6 +161,8 @@ def analyse_sentence(text: str) -> Sentence:
         for token in tokens
     ]
     concepts = [concept(word) if word else "" for word in stems]
+    spans = _spans(tokens, stems)
+    kinds = {span.kind for span in spans if not span.negated} | {"time" for span in spans if span.temporal and not span.negated}
     return Sentence(
         text,
         tuple(tokens),
@@ -159,7 +170,8 @@ def analyse_sentence(text: str) -> Sentence:
         tuple(concepts),
         frozenset(stems) - {""},
         frozenset(concepts) - {""},
-        _spans(tokens, stems),
+        spans,
+        frozenset(kinds),
     )
 
 

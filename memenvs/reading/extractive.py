@@ -16,6 +16,8 @@ _LEAST_COVERAGE = 0.3
 """Share of the question's words (by weight) that a sentence must hold to be worth reading."""
 _SYNONYM = 0.8
 """What a synonym counts, next to 1 for the word itself."""
+_PLACEHOLDERS = frozenset({"number", "name", "kind", "type", "thing", "amount"})
+"""Stems of nouns that announce an answer and are none."""
 _BECAUSE = re.compile(r"\b(?:because of|because|due to|thanks to|as a result of|owing to)\s+([^,.;!?]+)", re.IGNORECASE)
 _TIMES = re.compile(r"\b(\d+|once|twice|\w+) times\b", re.IGNORECASE)
 
@@ -29,6 +31,9 @@ def _coverage(asked: Asked, sentence: Sentence) -> float:
             found += word.weight
         elif word.concept in concepts:
             found += word.weight * _SYNONYM
+    # A sentence with something of the kind that is asked for; names say little, since the question's own are among them.
+    if found and asked.type in sentence.kinds:
+        found += 0.6
     return found
 
 
@@ -55,7 +60,7 @@ def _pieces(asked: Asked, sentence: Sentence, span: Span) -> list[tuple[int, int
     found = []
     start = None
     for i in range(span.start, span.end):
-        known = stems[i] in asked.stems or concepts[i] in asked.concepts
+        known = stems[i] in asked.stems or concepts[i] in asked.concepts or stems[i] in _PLACEHOLDERS
         if not known and start is None:
             start = i
         elif known and start is not None:
@@ -76,7 +81,7 @@ def _best_span(asked: Asked, sentence: Sentence) -> str:
     anchors = anchors or weak
     best, answer = -math.inf, ""
     for span in sentence.spans:
-        fit = _fits(span, asked.type) - (6.0 if span.negated else 0.0)
+        fit = _fits(span, asked.type) - (6.0 if span.negated else 0.0) - (4.0 if span.aside else 0.0)
         for start, end in _pieces(asked, sentence, span):
             distance = min((start - a if start > a else 1.5 * (a - end + 1) for a in anchors), default=start)
             score = fit - 0.3 * distance

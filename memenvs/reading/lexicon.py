@@ -13,9 +13,9 @@ FUNCTION_WORDS = frozenset(
     your is are was were be been being am do does did done doing has have had having will would shall should can could may
     might must of in on at by to for from with without into onto over under about as than then so or and but nor if because
     since while when where who whom whose which what why how not no yes also too very just only even still now again ever
-    never once longer instead rather some any each every all both either neither other another such same own one's 's s t
+    never once longer instead rather some any each every all both either neither other another such same one's 's s t
     up out off down away back through during before after between against near via per around among toward towards until
-    upon within along across behind beyond despite except like way much many more most least less few
+    upon within along across behind beyond despite except way much many more most least less few
     please note turn turns told tell tells say says said heard hear hears mention mentions mentioned know knows known
     somebody someone anybody everybody nobody something anything everything nothing
     let lets get gets got go goes went come comes came make makes made let's don't doesn't didn't""".split()
@@ -36,6 +36,8 @@ _IRREGULAR = {
 }
 # "lives" is a verb far more often than the plural of "life".
 _IRREGULAR.pop("lives", None)
+# Things, not the verb "belong".
+_IRREGULAR["belongings"] = "stuff"
 
 
 @lru_cache(maxsize=65536)
@@ -69,7 +71,8 @@ SYNONYMS = (
     "place location located site situated venue",
     "work job occupation profession employment employed career trade living",
     "boss manager run managing manage director head chief lead leader direct supervise chair chairperson ceo president",
-    "animal pet owner own possess belong keep",
+    "animal pet",
+    "own owner possess possession belong keep keeper",
     "doctor physician checkup medical medic",
     "date day appointment",
     "food dish meal cuisine eat eating eater recipe",

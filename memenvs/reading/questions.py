@@ -103,6 +103,7 @@ def understand(question: str, source: str = "") -> Asked:
         mode = "summary"
     else:
         mode = "why" if words[:1] == ["why"] else "span"
+    expected = _type(words)
     sentence = analyse_sentence(question)
     wanted: dict[str, Wanted] = {}
     for position, (token, stemmed, conceived) in enumerate(
@@ -111,14 +112,14 @@ def understand(question: str, source: str = "") -> Asked:
         if not stemmed or stemmed in wanted:
             continue
         name = (token[0].isupper() and position > 0) or token[0].isdigit()
-        weight = 2.0 if name else 1.0
+        weight = 2.0 if name else 0.3 if token.lower() in _TIME_NOUNS and expected == "time" else 1.0
         if mode in ("summary", "count") and stemmed in _AGGREGATE_WORDS:
             weight = 0.5 if mode == "summary" else 0.0
         if weight:
             wanted[stemmed] = Wanted(stemmed, conceived, weight, name)
     return Asked(
         mode,
-        _type(words),
+        expected,
         tuple(wanted.values()),
         sum(word.weight for word in wanted.values()),
         frozenset(wanted),

@@ -41,15 +41,18 @@ SMALL_TALK = (
     "the {p} was full of noisy tourists yesterday",
     "the {p} played a cheerful song all day",
     "a man at the doors of the {p} told a joke",
-    "{s} slept through the meeting on the {t}",
-    "{s} was late for the talk about the {t}",
+    "{s} made a point of skipping the talk on the {t}",
+    "{s} saw no point in the debate on the {t}",
     "{s} made a drawing during the debate on the {t}",
-    "{s} dreamt of {e} for some reason",
-    "{s} wrote a poem about {e}",
+    "{w} nearly {past} {o} last year",
+    "{w} hopes to {base} {o} one day",
+    "{w} wrote a poem about {o}",
     "{s} said that {r}",
     "{s} complained that {r}",
+    "{s} wondered whether {r}",
 )
-"""Talk about the same people ``{s}``, places ``{p}``, topics ``{t}``, event objects ``{e}`` and requests ``{r}`` as the facts."""
+"""Talk about the same people ``{s}``, places ``{p}``, topics ``{t}``, doings (``{w}`` with ``{past}``, ``{base}`` and ``{o}``)
+and requests ``{r}`` as the rest of the stream."""
 
 POINTS = (
     "a point about the {t} was {k}",
@@ -58,7 +61,7 @@ POINTS = (
     "one more point on the {t} concerned {k}",
 )
 SUMMARY_QUESTION = "Summarise the points about the {t}."
-POINT_QUESTION = "What points came up in the debate on the {t}?"
+POINT_QUESTION = "What points came up on the {t}?"
 
 EVENTS = (
     "on {d} {s} {past} {o} because of {r}",
@@ -73,7 +76,7 @@ LABELS = (
     "Sample: {x}; label: {l}.",
     'For a ticket like "{x}" use label {l}.',
 )
-LABEL_QUESTIONS = ('Which label does the ticket "{x}" get?', 'Choose the label for the ticket "{x}".')
+LABEL_QUESTIONS = ('Which label does "{x}" get?', 'Choose the label for "{x}".')
 CHUNK_LABEL_QUESTIONS = ('What is the label of the ticket "{x}"?', 'Give the label that fits "{x}".')
 REQUEST_ENDINGS = (
     "since this morning",
@@ -87,7 +90,7 @@ REQUEST_OPENERS = (
     "sorry to say that",
     "could you check why",
     "not happy that",
-    "help needed because",
+    "no idea why",
     "just noticed that",
 )
 

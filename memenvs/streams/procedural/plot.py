@@ -105,13 +105,19 @@ def _labels(rng: random.Random, count: int) -> list[Label]:
     return found
 
 
-def _small_talk(rng: random.Random, cast: _Cast, topics: list[str]) -> Thread:
-    things, complaints = phrases.REQUESTS[rng.choice(tuple(phrases.REQUESTS))]
+def _small_talk(rng: random.Random, cast: _Cast, kinds: list[str], events: list[Event]) -> Thread:
+    """A sentence of no use that shares its words with the rest of the stream."""
+    things, complaints = phrases.REQUESTS[rng.choice(kinds)]
+    event = rng.choice(events) if events else None
+    past, base, thing = event.action if event else rng.choice(vocabulary.EVENTS)
     clause = rng.choice(phrases.SMALL_TALK).format(
         s=rng.choice(cast.people),
         p=rng.choice(cast.places),
-        t=rng.choice(topics),
-        e=rng.choice(vocabulary.EVENTS)[2],
+        t=rng.choice(cast.topics),
+        w=event.person if event else rng.choice(cast.people),
+        past=past,
+        base=base,
+        o=thing,
         r=f"{rng.choice(things)} {rng.choice(complaints)}",
     )
     return Thread(texts=[framed(rng, clause)])
@@ -165,7 +171,8 @@ def draw_plot(rng: random.Random, settings: ProceduralSettings) -> Plot:
         rng.choice(repeatable).repeat(rng)
     plot.junk = list(unasked)
     talk = total - sum(len(thread.texts) for thread in plot.threads)
-    plot.junk += [_small_talk(rng, cast, cast.topics) for _ in range(talk)]
+    kinds = list(dict.fromkeys(label.kind for label in plot.labels)) or list(phrases.REQUESTS)
+    plot.junk += [_small_talk(rng, cast, kinds, plot.events) for _ in range(talk)]
 
     # Shuffle the sentences, then hand each thread's places out in its own order: updates come after what they update.
     order = [thread for thread in plot.threads for _ in thread.texts]
