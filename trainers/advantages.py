@@ -21,7 +21,7 @@ def group_advantages(
     """Advantages of the G rollouts of one stream.
 
     * ``"step"`` (Fine-Mem): A[g, t] = (r[g, t] - mean) / (std + eps) over the G rewards of step t.
-    * ``"trajectory"`` (GRPO): the same over the G returns, which are sums over the steps; every step gets its rollout's value.
+    * ``"trajectory"`` (GRPO): the same over the G returns, sums over steps; every step gets its rollout's value.
     * ``"pooled"`` (Mem-alpha): the same over all G x T rewards together.
 
     Args:
