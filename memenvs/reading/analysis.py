@@ -1,4 +1,4 @@
-"""What the extractive reader sees in a text: sentences, words, chunks of words and labelled examples. Cached by text."""
+"""What the extractive reader sees in a text: sentences, words, spans and labelled examples. Cached by text."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from memenvs.reading.lexicon import FUNCTION_WORDS, concept, stem
+from memenvs.reading.lexicon import FUNCTION_WORDS, concept, stem, word_set
 from memenvs.streams.sentences import sentences
 
-MONTHS = frozenset("january february march april may june july august september october november december".split())
-WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+MONTHS = word_set("""
+    january february march april may june july august september october november december
+""")
+WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 _TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]")
 _NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
-_REPORTING = frozenset("mentioned say says said heard hear note out told me him her us them believe think claimed know".split())
-_NUMBER_WORDS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million billion".split()
-)
+_REPORTING = word_set("""
+    mentioned say says said heard hear note out told me him her us them believe think claimed know
+""")
+_NUMBER_WORDS = word_set("""
+    one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million
+    billion
+""")
 
 NAME, NUMBER, WORDS = "name", "number", "words"
 
@@ -70,7 +75,7 @@ class Passage:
 
 
 def _is_temporal(tokens: list[str]) -> bool:
-    if any(token.lower() in MONTHS and token[0].isupper() or token.lower() in WEEKDAYS for token in tokens):
+    if any((token.lower() in MONTHS and token[0].isupper()) or token.lower() in WEEKDAYS for token in tokens):
         return True
     return len(tokens) == 1 and (
         ":" in tokens[0] or (len(tokens[0]) == 4 and tokens[0].isdigit() and tokens[0][0] in "12")
@@ -157,12 +162,14 @@ def analyse_sentence(text: str) -> Sentence:
     """Words and spans of one sentence."""
     tokens = _TOKEN.findall(text)
     stems = [
-        "" if not token[0].isalnum() and token[0] not in "$€£" or token.lower() in FUNCTION_WORDS else stem(token)
+        "" if (not token[0].isalnum() and token[0] not in "$€£") or token.lower() in FUNCTION_WORDS else stem(token)
         for token in tokens
     ]
     concepts = [concept(word) if word else "" for word in stems]
     spans = _spans(tokens, stems)
-    kinds = {span.kind for span in spans if not span.negated} | {"time" for span in spans if span.temporal and not span.negated}
+    kinds = {span.kind for span in spans if not span.negated} | {
+        "time" for span in spans if span.temporal and not span.negated
+    }
     return Sentence(
         text,
         tuple(tokens),

@@ -1,4 +1,4 @@
-"""The embedded default reader: rules that pick the answer out of the retrieved items. No model, no network, no randomness."""
+"""The embedded default reader: rules that pick the answer out of the retrieved items. No model, no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memenvs.reading.questions import Asked, understand
 _LEAST_COVERAGE = 0.3
 """Share of the question's words (by weight) that a sentence must hold to be worth reading."""
 _SYNONYM = 0.8
-"""What a synonym counts, next to 1 for the word itself."""
+"""What a synonym counts; the word itself counts 1."""
 _PLACEHOLDERS = frozenset({"number", "name", "kind", "type", "thing", "amount"})
 """Stems of nouns that announce an answer and are none."""
 _BECAUSE = re.compile(r"\b(?:because of|because|due to|thanks to|as a result of|owing to)\s+([^,.;!?]+)", re.IGNORECASE)
@@ -31,7 +31,7 @@ def _coverage(asked: Asked, sentence: Sentence) -> float:
             found += word.weight
         elif word.concept in concepts:
             found += word.weight * _SYNONYM
-    # A sentence with something of the kind that is asked for; names say little, since the question's own are among them.
+    # It helps to hold something of the kind that is asked for. Not so names: the question's own are among them.
     if found and asked.type in sentence.kinds:
         found += 0.6
     return found
@@ -74,7 +74,8 @@ def _pieces(asked: Asked, sentence: Sentence, span: Span) -> list[tuple[int, int
 def _best_span(asked: Asked, sentence: Sentence) -> str:
     """The piece of the sentence that answers best, or ""."""
     names = {word.stem for word in asked.wanted if word.name}
-    anchors, weak = [], []
+    anchors: list[int] = []
+    weak: list[int] = []
     for i, (stemmed, conceived) in enumerate(zip(sentence.stems, sentence.concepts, strict=True)):
         if stemmed and (stemmed in asked.stems or conceived in asked.concepts):
             (weak if stemmed in names else anchors).append(i)
@@ -195,15 +196,16 @@ def _answer(question: str, source: str, texts: tuple[str, ...]) -> tuple[str, tu
 
 
 class ExtractiveReader:
-    r"""Reads by rule: finds the sentence that holds most of the question's words and takes the nearest fitting words from it.
+    r"""Reads by rule: takes the nearest fitting words from the sentence that holds most of the question's words.
 
-    What it goes by: the question word (who: a name, when: a date, how many: a figure), capital letters, figures, stems, a
-    short list of everyday synonyms (`memenvs.reading.lexicon`), negation ("no longer", "instead of") and nearness. Questions
-    for a label ("Which label ...", ``\boxed{}``) get the label of the most similar labelled example; summaries get the
-    sentences about the topic; "how many times" gets the number of sentences that tell of it.
+    What it goes by: the question word (who: a name, when: a date, how many: a figure), capital letters, figures,
+    stems, a short list of everyday synonyms (`memenvs.reading.lexicon`), negation ("no longer", "instead of") and
+    nearness. Questions for a label ("Which label ...", ``\boxed{}``) get the label of the most similar labelled
+    example; summaries get the sentences about the topic; "how many times" gets the number of sentences that tell of
+    it.
 
-    It knows nothing about time: of two items that answer equally well the one retrieved first counts, so an outdated item
-    competes with the current one. Same input, same answer, in every process. Safe to share between threads.
+    It knows nothing about time: of two items that answer equally well the one retrieved first counts, so an outdated
+    item competes with the current one. Same input, same answer, in every process. Safe to share between threads.
     """
 
     name = "extractive"

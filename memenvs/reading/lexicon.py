@@ -1,41 +1,43 @@
 """Everyday word knowledge of the extractive reader: stems, function words and synonyms.
 
-Written by hand from general English, for no particular data set. `concept` maps a word to its stem or, where the word is in
-a set of `SYNONYMS`, to that set's name.
+Written by hand from general English, for no particular data set. `concept` maps a word to its stem or, where the word
+is in a set of `SYNONYMS`, to that set's name.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-FUNCTION_WORDS = frozenset(
-    """a an the this that these those there here it its he she they them his her hers their theirs i me my mine we us our you
-    your is are was were be been being am do does did done doing has have had having will would shall should can could may
-    might must of in on at by to for from with without into onto over under about as than then so or and but nor if because
-    since while when where who whom whose which what why how not no yes also too very just only even still now again ever
-    never once longer instead rather some any each every all both either neither other another such same one's 's s t
-    up out off down away back through during before after between against near via per around among toward towards until
-    upon within along across behind beyond despite except way much many more most least less few
-    please note turn turns told tell tells say says said heard hear hears mention mentions mentioned know knows known
-    somebody someone anybody everybody nobody something anything everything nothing
-    let lets get gets got go goes went come comes came make makes made let's don't doesn't didn't""".split()
-)
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written out as text."""
+    return frozenset(text.split())
+
+
+FUNCTION_WORDS = word_set("""
+    a an the this that these those there here it its he she they them his her hers their theirs i me my mine we us our
+    you your is are was were be been being am do does did done doing has have had having will would shall should can
+    could may might must of in on at by to for from with without into onto over under about as than then so or and but
+    nor if because since while when where who whom whose which what why how not no yes also too very just only even
+    still now again ever never once longer instead rather some any each every all both either neither other another
+    such same one's 's s t up out off down away back through during before after between against near via per around
+    among toward towards until upon within along across behind beyond despite except way much many more most least
+    less few please note turn turns told tell tells say says said heard hear hears mention mentions mentioned know
+    knows known somebody someone anybody everybody nobody something anything everything nothing let lets get gets got
+    go goes went come comes came make makes made let's don't doesn't didn't
+""")
 """Words that say little about the topic; reporting verbs are among them."""
 
-_IRREGULAR = {
-    form: base
-    for line in """be was were been; begin began begun; break broke broken; bring brought; build built; buy bought; catch caught;
-    choose chose chosen; die died dying; draw drew drawn; drink drank drunk; drive drove driven; eat ate eaten; fall fell fallen;
-    find found; found founded founder founding; fly flew flown; forget forgot forgotten; give gave given; grow grew grown; hold held; keep kept; lead led;
-    leave left; lose lost; meet met; pay paid; ride rode ridden; run ran; see saw seen; sell sold; send sent; sing sang sung;
-    sit sat; sleep slept; speak spoke spoken; spend spent; stand stood; steal stole stolen; swim swam; take took taken;
-    teach taught; think thought; wake woke; wear wore worn; win won; write wrote written; child children; man men;
-    woman women; person people; foot feet; mouse mice; life lives'""".replace("'", "").split(";")
-    for base, *forms in [line.split()]
-    for form in forms
-}
-# "lives" is a verb far more often than the plural of "life".
-_IRREGULAR.pop("lives", None)
+_FORMS = """
+    be was were been; begin began begun; break broke broken; bring brought; build built; buy bought; catch caught;
+    choose chose chosen; die died dying; draw drew drawn; drink drank drunk; drive drove driven; eat ate eaten; fall
+    fell fallen; find found; found founded founder founding; fly flew flown; forget forgot forgotten; give gave given;
+    grow grew grown; hold held; keep kept; lead led; leave left; lose lost; meet met; pay paid; ride rode ridden; run
+    ran; see saw seen; sell sold; send sent; sing sang sung; sit sat; sleep slept; speak spoke spoken; spend spent;
+    stand stood; steal stole stolen; swim swam; take took taken; teach taught; think thought; wake woke; wear wore
+    worn; win won; write wrote written; child children; man men; woman women; person people; foot feet; mouse mice
+"""
+_IRREGULAR = {form: base for line in _FORMS.split(";") for base, *forms in [line.split()] for form in forms}
 # Things, not the verb "belong".
 _IRREGULAR["belongings"] = "stuff"
 
@@ -143,7 +145,7 @@ SYNONYMS = (
     "ill sick disease illness",
     "happy glad pleased",
 )
-"""Sets of words that everyday questions and statements use for each other. A word that is in several sets counts in the first."""
+"""Words that everyday questions and statements use for each other. A word in several sets counts in the first."""
 
 _CONCEPTS: dict[str, str] = {}
 for _line in SYNONYMS:

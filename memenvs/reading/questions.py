@@ -1,4 +1,4 @@
-"""What the extractive reader makes of a question: what is asked for and which words have to be found. Cached by text."""
+"""What the extractive reader makes of a question: what is asked for, which words to find. Cached by text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from memenvs.reading.analysis import analyse_sentence, body, words_of
+from memenvs.reading.lexicon import word_set
 
 _QUESTION_TOKEN = re.compile(r"[\w'’]+")
 _AGGREGATE_CUE = re.compile(
@@ -16,18 +17,18 @@ _AGGREGATE_CUE = re.compile(
 _COUNT_CUE = re.compile(r"\bhow (?:many times|often)\b", re.IGNORECASE)
 _LABEL_CUE = re.compile(r"\b(?:labels?|classif\w+|categor\w+ (?:does|is|of|for))\b", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{")
-_AGGREGATE_WORDS = frozenset(
-    "summari summaris summariz summary overview recap list point keyword topic content main thing item tim often".split()
-)
+_AGGREGATE_WORDS = word_set("""
+    summari summaris summariz summary overview recap list point keyword topic content main thing item tim often
+""")
 
-_NUMBER_NOUNS = frozenset(
-    "number size amount percentage percent age population score price cost code quantity total".split()
-)
-_TIME_NOUNS = frozenset("time day date year month decade century weekday birthday".split())
-_PLACE_NOUNS = frozenset("city town country state place location continent county village street region".split())
-_PERSON_NOUNS = frozenset(
-    "person name author president actor actress singer king queen scientist leader man woman team company".split()
-)
+_NUMBER_NOUNS = word_set("""
+    number size amount percentage percent age population score price cost code quantity total
+""")
+_TIME_NOUNS = word_set("time day date year month decade century weekday birthday")
+_PLACE_NOUNS = word_set("city town country state place location continent county village street region")
+_PERSON_NOUNS = word_set("""
+    person name author president actor actress singer king queen scientist leader man woman team company
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def understand(question: str, source: str = "") -> Asked:
     """Read one question. ``source`` only helps to tell label questions that consist of nothing but the text."""
     words = [word.lower() for word in _QUESTION_TOKEN.findall(question)]
     boxed = _BOXED.search(question) is not None
-    if boxed or _LABEL_CUE.search(question) or source.startswith("icl") or source.startswith("pubmed"):
+    if boxed or _LABEL_CUE.search(question) or source.startswith(("icl", "pubmed")):
         mode = "label"
     elif _COUNT_CUE.search(question):
         mode = "count"

@@ -16,8 +16,9 @@ def _split(text: str) -> tuple[str, ...]:
 def sentences(text: str) -> list[str]:
     r"""The sentences of ``text``, stripped, in order; none is empty.
 
-    A sentence ends after ``.``, ``!`` or ``?`` followed by white space, and at every line break (lists, dialogues and labelled
-    examples have one entry per line). The rule is exact on builtin streams; on other text an abbreviation such as "Dr." is
-    a boundary too, which costs a reader a little context and no text: joined with spaces, the sentences hold every word.
+    A sentence ends after ``.``, ``!`` or ``?`` followed by white space, and at every line break (lists, dialogues and
+    labelled examples have one entry per line). The rule is exact on builtin streams; on other text an abbreviation
+    such as "Dr." is a boundary too, which costs a reader a little context and no text: joined with spaces, the
+    sentences hold every word.
     """
     return list(_split(text))

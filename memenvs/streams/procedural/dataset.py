@@ -13,7 +13,7 @@ from typing import Any
 from memenvs.errors import SettingsError, did_you_mean
 from memenvs.streams.procedural.plot import Plot, draw_plot
 from memenvs.streams.procedural.settings import ProceduralSettings
-from memenvs.streams.procedural.threads import Asking, Fact, Thread
+from memenvs.streams.procedural.threads import Asking, Event, Fact, Thread, Topic
 from memenvs.streams.types import Chunk, Question, Stream
 
 GENERATOR_VERSION = 1
@@ -32,9 +32,10 @@ _MAX_PER_SUBJECT = 4
 class ProceduralStreams:
     """Endless made-up streams; a `StreamDataset`.
 
-    A stream tells, sentence by sentence, facts about people and places, updates of such facts, labelled requests, points about
-    topics, things that happen several times, and a good deal of small talk about the same people. Questions are asked about
-    eight of twenty-four attributes; which ones is the same in all streams, so an agent can learn what is worth keeping.
+    A stream tells, sentence by sentence, facts about people and places, updates of such facts, labelled requests,
+    points about topics, things that happen several times, and a good deal of small talk about the same people.
+    Questions are asked about eight of twenty-four attributes; which ones is the same in all streams, so an agent can
+    learn what is worth keeping.
 
     Args:
         seed: of the whole dataset.
@@ -45,10 +46,10 @@ class ProceduralStreams:
     Raises:
         SettingsError: an argument or a setting is out of range or unknown.
 
-    ``dataset[i]`` depends on (seed, split, i, settings) alone. Each question carries exact evidence: for a fact the first
-    sentence that gives its current value, for summaries and counts every sentence that contributes, for a label the example
-    that the question was made from. ``metadata["families"]`` has each global question's family; ``metadata["stale"]`` lists
-    the outdated sentences of the updated ones as ``[question index, step, text]``.
+    ``dataset[i]`` depends on (seed, split, i, settings) alone. Each question carries exact evidence: for a fact the
+    first sentence that gives its current value, for summaries and counts every sentence that contributes, for a label
+    the example that the question was made from. ``metadata["families"]`` has each global question's family;
+    ``metadata["stale"]`` lists the outdated sentences of the updated ones as ``[question index, step, text]``.
     """
 
     source = "builtin"
@@ -81,13 +82,9 @@ class ProceduralStreams:
         self.seed = seed
         self.split = split
         self.settings = settings if settings is not None else ProceduralSettings(**fields)
+        self.max_steps = self.settings.T
         self._length = length
         self._key = json.dumps([GENERATOR_VERSION, seed, split, asdict(self.settings)], sort_keys=True)
-
-    @property
-    def max_steps(self) -> int:
-        """T, which all streams have."""
-        return self.settings.T
 
     @property
     def fingerprint(self) -> str:
@@ -98,7 +95,7 @@ class ProceduralStreams:
         return self._length
 
     def __repr__(self) -> str:
-        return f"ProceduralStreams(seed={self.seed}, split={self.split!r}, length={self._length}, settings={self.settings})"
+        return f"ProceduralStreams({self.seed}, {self.split!r}, {self._length}, {self.settings})"
 
     def __getitem__(self, index: int) -> Stream:
         """Make stream ``index``; a negative index counts from the end.
@@ -171,12 +168,11 @@ def _global_questions(
     drawn: list[tuple[str, Question, Thread]] = []
     load: dict[str, int] = {}
 
-    long_range = [*plot.topics, *plot.events]
+    long_range: list[Topic | Event] = [*plot.topics, *plot.events]
     for thread in rng.sample(long_range, min(counts.get("long-range-understanding", 0), len(long_range))):
         drawn.append(("long-range-understanding", thread.question(thread.asking(rng)), thread))
-        person = getattr(thread, "person", None)
-        if person is not None:
-            load[person] = load.get(person, 0) + len(thread.texts)
+        if isinstance(thread, Event):
+            load[thread.person] = load.get(thread.person, 0) + len(thread.texts)
     for family, facts in (("conflict-resolution", plot.updated), ("accurate-retrieval", plot.facts)):
         wanted = counts.get(family, 0)
         for fact in rng.sample(facts, len(facts)):

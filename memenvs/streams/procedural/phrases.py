@@ -51,8 +51,8 @@ SMALL_TALK = (
     "{s} complained that {r}",
     "{s} wondered whether {r}",
 )
-"""Talk about the same people ``{s}``, places ``{p}``, topics ``{t}``, doings (``{w}`` with ``{past}``, ``{base}`` and ``{o}``)
-and requests ``{r}`` as the rest of the stream."""
+"""Talk about the same people ``{s}``, places ``{p}``, topics ``{t}``, requests ``{r}`` and doings (``{w}``, ``{past}``,
+``{base}``, ``{o}``) as the rest of the stream."""
 
 POINTS = (
     "a point about the {t} was {k}",

@@ -37,6 +37,7 @@ class Plot:
 
     @property
     def threads(self) -> list[Thread]:
+        """All threads, kind by kind."""
         return [*self.facts, *self.updated, *self.labels, *self.topics, *self.events, *self.junk]
 
 
@@ -48,8 +49,8 @@ def _paired(rng: random.Random, first: tuple[str, ...], second: tuple[str, ...],
 
 
 def _lengths(rng: random.Random, budget: int, low: int, high: int, long_chance: float) -> list[int]:
-    """Thread lengths from ``low`` to ``high`` that add up to about ``budget`` and never exceed it (one thread at least)."""
-    lengths = []
+    """Thread lengths from ``low`` to ``high`` that fill ``budget`` as far as they can; at least one."""
+    lengths: list[int] = []
     while budget >= low or not lengths:
         length = low
         while length < high and rng.random() < long_chance:

@@ -33,8 +33,8 @@ class ProceduralSettings:
     chunk_questions: int = 5
     """Questions per chunk for the step reward (K), 0 to 10: at most this many, none where nothing fits."""
     relevance: float = 1.0
-    """Chance (rho), 0 to 1, that a chunk question asks about a kind of thing that global questions ask about. Below 1 the
-    step reward also pays for storing what nobody will ask."""
+    """Chance (rho), 0 to 1, that a chunk question asks about a kind of thing that global questions ask about. Below 1
+    the step reward also pays for storing what nobody will ask."""
     timestamps: bool = True
     """Whether chunks carry a timestamp."""
 

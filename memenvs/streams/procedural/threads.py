@@ -64,6 +64,7 @@ class Fact(Thread):
 
     @property
     def relevant(self) -> bool:  # type: ignore[override]
+        """Whether its attribute is among the asked ones."""
         return self.asked
 
     @classmethod
@@ -100,6 +101,7 @@ class Fact(Thread):
         return [self.version.index(number) for number in range(len(self.values) - 1)]
 
     def chunk_askings(self, rng: random.Random, told: list[int]) -> list[Asking]:
+        """See `Thread.chunk_askings`."""
         assert self.attribute is not None
         value = self.values[self.version[told[-1]]]
         first = int(rng.random() * 2)
@@ -121,12 +123,13 @@ class Label(Thread):
 
     @classmethod
     def draw(cls, rng: random.Random, kind: str, label: str, request: tuple[str, str, str]) -> Label:
+        """A labelled request; ``request`` is (thing, complaint, ending)."""
         thing, complaint, ending = request
         text = rng.choice(phrases.LABELS).format(x=f"{thing} {complaint} {ending}", l=label)
         return cls(texts=[text], kind=kind, thing=thing, complaint=complaint, label=label)
 
     def new_request(self, rng: random.Random) -> str:
-        """Another request of the class: the same complaint of another thing or the same thing with another complaint."""
+        """Another request of the class: the same complaint with another thing, or the other way round."""
         things, complaints = phrases.REQUESTS[self.kind]
         thing, complaint = self.thing, self.complaint
         if rng.random() < 0.5:
@@ -136,10 +139,12 @@ class Label(Thread):
         return f"{rng.choice(phrases.REQUEST_OPENERS)} {thing} {complaint}"
 
     def asking(self, rng: random.Random) -> Asking:
+        """The global question."""
         text = rng.choice(phrases.LABEL_QUESTIONS).format(x=self.new_request(rng))
         return Asking(text, self.label, "builtin-label", (0,))
 
     def chunk_askings(self, rng: random.Random, told: list[int]) -> list[Asking]:
+        """See `Thread.chunk_askings`."""
         return [
             Asking(template.format(x=self.new_request(rng)), self.label, "builtin-label", (0,))
             for template in phrases.CHUNK_LABEL_QUESTIONS
@@ -156,15 +161,18 @@ class Topic(Thread):
 
     @classmethod
     def draw(cls, rng: random.Random, topic: str, points: int) -> Topic:
+        """A topic with ``points`` different points."""
         keywords = rng.sample(vocabulary.KEYWORDS, points)
         texts = [framed(rng, rng.choice(phrases.POINTS).format(t=topic, k=keyword)) for keyword in keywords]
         return cls(texts=texts, topic=topic, keywords=keywords)
 
     def asking(self, rng: random.Random) -> Asking:
+        """The global question."""
         text = phrases.SUMMARY_QUESTION.format(t=self.topic)
         return Asking(text, ", ".join(self.keywords), "builtin-summary", tuple(range(len(self.texts))))
 
     def chunk_askings(self, rng: random.Random, told: list[int]) -> list[Asking]:
+        """See `Thread.chunk_askings`."""
         keywords = ", ".join(self.keywords[k] for k in told)
         return [Asking(phrases.POINT_QUESTION.format(t=self.topic), keywords, "builtin-summary", tuple(told))]
 
@@ -181,6 +189,7 @@ class Event(Thread):
 
     @classmethod
     def draw(cls, rng: random.Random, person: str, action: tuple[str, str, str], times: int) -> Event:
+        """Something done on ``times`` different days; ``action`` is (past tense, base form, object)."""
         days = rng.sample(vocabulary.WEEKDAYS, times)
         reasons = rng.sample(vocabulary.REASONS, times)
         texts = [
@@ -190,10 +199,12 @@ class Event(Thread):
         return cls(texts=texts, person=person, action=action, days=days, reasons=reasons)
 
     def asking(self, rng: random.Random) -> Asking:
+        """The global question."""
         text = phrases.COUNT_QUESTION.format(s=self.person, base=self.action[1], o=self.action[2])
         return Asking(text, str(len(self.texts)), "builtin-count", tuple(range(len(self.texts))))
 
     def chunk_askings(self, rng: random.Random, told: list[int]) -> list[Asking]:
+        """See `Thread.chunk_askings`."""
         return [
             Asking(
                 phrases.EVENT_QUESTION.format(s=self.person, base=self.action[1], o=self.action[2], d=self.days[k]),

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
-FIRST_NAMES = tuple(
-    """Mara Jonas Nina Tomas Priya Felix Ingrid Omar Lucia Hugo Selma Ravi Clara Dmitri Amara Pavel Yuki Marco Freya Samir
-    Elena Kofi Greta Matteo Leila Oscar Bianca Tariq Hanna Diego Saskia Bruno Noor Emil Zara Viktor Alma Rohan Ines Caspar
-    Thea Malik Ronja Stefan Dalia Arlo Miriam Kenji Petra Luca Fatima Anton Wanda Idris Olga Rafael Esme Goran Lotte Amir
-    Sylvie Magnus Chiara Boris Naomi Edgar Tessa Hamid Vera Quentin Maya Ludwig Rosa Ivo Carmen Nils Aisha Theo Helga Andre
-    Uma Silas Brigid Karim Paloma Axel Nadia Otto Linnea Cyrus Flora Ezra Marta Joaquin Sunita Leopold Astrid Yusuf Celia
-    Ansel Rina Gustav Delia Farid Ida Rufus Simone Milan Nora Jasper Kirsi Abel Tova Enzo Hedda Orson Sana Basil Ulla""".split()
-)
-LAST_NAMES = tuple(
-    """Ellison Okafor Lindgren Moreau Castellan Whitlock Brandt Ferreira Novak Tanaka Abernathy Duarte Kowalski Haddad Petrov
-    Sandoval Larkin Oyelaran Winslow Bergman Rossi Chaudhry Delacroix Hartwell Ivanova Jensen Kipling Lombardi Mbeki Nakamura
-    Osborne Pellegrin Quigley Ramsey Sorensen Thackeray Urquhart Valdez Wakefield Yamada Zimmer Ashdown Bellweather Corrigan
-    Dunmore Eastwick Fairbank Galloway Holloway Inglewood Jarvis Kessler Longfellow Marchetti Northcott Oakley Prescott
-    Rutherford Stanhope Trevelyan Underhill Vandermeer Wetherby Yarrow Zielinski Almeida Birkeland Cavanagh Dragomir Engstrom
-    Falconer Gutierrez Hoffmann Iqbal Jimenez Kaplan Leclerc Mahmood Nystrom Ortega Pomeroy Radcliffe Schubert Takahashi
-    Ueda Villanueva Wyndham Xenakis Youngblood Zamora Ardent Blackwood Crawley Davenport Emmerich Fitzroy Greenhalgh Huxley
-    Isherwood Jankowski Kristof Lavigne Montague Nwosu Olafsen Pickering Redgrave Sinclair Tolliver Umbridge Vasquez""".split()
-)
-PLACE_FIRST = tuple(
-    """Copper Silver Crimson Velvet Marble Golden Hollow Wandering Painted Whistling Amber Frosted Tangled Laughing Sapphire
-    Crooked Sleeping Ivory Thirsty Gilded Drifting Merry Rusty Emerald Humming Dusty Scarlet Winding Lonely Polished""".split()
-)
-PLACE_SECOND = tuple(
-    """Kettle Anchor Lantern Sparrow Teapot Compass Acorn Bellows Mermaid Pelican Thimble Windmill Badger Cauldron Juniper
-    Walnut Trumpet Orchard Saddle Feather Beacon Chimney Goblet Heron Inkwell Ladle Minstrel Nutmeg Otter Pavilion""".split()
-)
-CITIES = tuple(
-    """Lisbon Oslo Geneva Porto Krakow Bergen Valencia Dublin Tallinn Leipzig Utrecht Bologna Seville Riga Malmo Ghent Zagreb
-    Toulouse Turin Aarhus Basel Sofia Nantes Galway Salzburg Bilbao Antwerp Gdansk Trieste Uppsala""".split()
-)
-COASTS = tuple("Sardinia Crete Madeira Corsica Mallorca Sicily Cornwall Brittany Jutland Malta Tenerife Rhodes".split())
-JOBS = tuple(
-    """plumber baker florist librarian carpenter translator beekeeper tailor pilot geologist locksmith chemist welder botanist
-    journalist surveyor cartographer blacksmith gardener photographer lawyer violinmaker glazier roofer shepherd""".split()
-)
-PETS = tuple(
-    """parrot hamster tortoise ferret goldfish lizard rabbit terrier canary gecko donkey pony goose hedgehog poodle turtle
-    peacock beagle cockatoo chinchilla""".split()
-)
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a list that is written out as text."""
+    return tuple(text.split())
+
+
+FIRST_NAMES = _words("""
+    Mara Jonas Nina Tomas Priya Felix Ingrid Omar Lucia Hugo Selma Ravi Clara Dmitri Amara Pavel Yuki Marco Freya
+    Samir Elena Kofi Greta Matteo Leila Oscar Bianca Tariq Hanna Diego Saskia Bruno Noor Emil Zara Viktor Alma Rohan
+    Ines Caspar Thea Malik Ronja Stefan Dalia Arlo Miriam Kenji Petra Luca Fatima Anton Wanda Idris Olga Rafael Esme
+    Goran Lotte Amir Sylvie Magnus Chiara Boris Naomi Edgar Tessa Hamid Vera Quentin Maya Ludwig Rosa Ivo Carmen Nils
+    Aisha Theo Helga Andre Uma Silas Brigid Karim Paloma Axel Nadia Otto Linnea Cyrus Flora Ezra Marta Joaquin Sunita
+    Leopold Astrid Yusuf Celia Ansel Rina Gustav Delia Farid Ida Rufus Simone Milan Nora Jasper Kirsi Abel Tova Enzo
+    Hedda Orson Sana Basil Ulla
+""")
+LAST_NAMES = _words("""
+    Ellison Okafor Lindgren Moreau Castellan Whitlock Brandt Ferreira Novak Tanaka Abernathy Duarte Kowalski Haddad
+    Petrov Sandoval Larkin Oyelaran Winslow Bergman Rossi Chaudhry Delacroix Hartwell Ivanova Jensen Kipling Lombardi
+    Mbeki Nakamura Osborne Pellegrin Quigley Ramsey Sorensen Thackeray Urquhart Valdez Wakefield Yamada Zimmer Ashdown
+    Bellweather Corrigan Dunmore Eastwick Fairbank Galloway Holloway Inglewood Jarvis Kessler Longfellow Marchetti
+    Northcott Oakley Prescott Rutherford Stanhope Trevelyan Underhill Vandermeer Wetherby Yarrow Zielinski Almeida
+    Birkeland Cavanagh Dragomir Engstrom Falconer Gutierrez Hoffmann Iqbal Jimenez Kaplan Leclerc Mahmood Nystrom
+    Ortega Pomeroy Radcliffe Schubert Takahashi Ueda Villanueva Wyndham Xenakis Youngblood Zamora Ardent Blackwood
+    Crawley Davenport Emmerich Fitzroy Greenhalgh Huxley Isherwood Jankowski Kristof Lavigne Montague Nwosu Olafsen
+    Pickering Redgrave Sinclair Tolliver Umbridge Vasquez
+""")
+PLACE_FIRST = _words("""
+    Copper Silver Crimson Velvet Marble Golden Hollow Wandering Painted Whistling Amber Frosted Tangled Laughing
+    Sapphire Crooked Sleeping Ivory Thirsty Gilded Drifting Merry Rusty Emerald Humming Dusty Scarlet Winding Lonely
+    Polished
+""")
+PLACE_SECOND = _words("""
+    Kettle Anchor Lantern Sparrow Teapot Compass Acorn Bellows Mermaid Pelican Thimble Windmill Badger Cauldron
+    Juniper Walnut Trumpet Orchard Saddle Feather Beacon Chimney Goblet Heron Inkwell Ladle Minstrel Nutmeg Otter
+    Pavilion
+""")
+CITIES = _words("""
+    Lisbon Oslo Geneva Porto Krakow Bergen Valencia Dublin Tallinn Leipzig Utrecht Bologna Seville Riga Malmo Ghent
+    Zagreb Toulouse Turin Aarhus Basel Sofia Nantes Galway Salzburg Bilbao Antwerp Gdansk Trieste Uppsala
+""")
+COASTS = _words("""
+    Sardinia Crete Madeira Corsica Mallorca Sicily Cornwall Brittany Jutland Malta Tenerife Rhodes
+""")
+JOBS = _words("""
+    plumber baker florist librarian carpenter translator beekeeper tailor pilot geologist locksmith chemist welder
+    botanist journalist surveyor cartographer blacksmith gardener photographer lawyer violinmaker glazier roofer
+    shepherd
+""")
+PETS = _words("""
+    parrot hamster tortoise ferret goldfish lizard rabbit terrier canary gecko donkey pony goose hedgehog poodle
+    turtle peacock beagle cockatoo chinchilla
+""")
 DISHES = tuple(
     f"{first} {second}"
     for first in ("lentil", "mushroom", "pumpkin", "spinach", "fennel", "tomato", "chickpea", "leek")
     for second in ("soup", "risotto", "curry", "stew", "pie", "lasagne")
 )
-MONTHS = tuple("January February March April May June July August September October November December".split())
+MONTHS = _words("""
+    January February March April May June July August September October November December
+""")
 DATES = tuple(f"{day} {month}" for month in MONTHS for day in range(2, 29))
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NUMBERS = tuple(str(number) for number in range(101, 999))
@@ -119,20 +134,21 @@ FLOWERS = (
 )
 VEHICLES = ("tram", "ferry", "bicycle", "scooter", "minibus", "canoe", "subway", "moped", "taxi", "train")
 TEAMS = ("Falcons", "Wolves", "Comets", "Rovers", "Pirates", "Hornets", "Rangers", "Dragons", "Rockets", "Tigers")
-TOPIC_FIRST = tuple(
-    """harbour orchard library museum railway village school bridge garden market castle river theatre forest island desert
-    airport hospital stadium lighthouse""".split()
-)
-TOPIC_SECOND = tuple(
-    """festival renovation budget strike exhibition survey merger campaign expansion auction relocation inspection audit
-    anniversary contract timetable petition lottery tournament charter""".split()
-)
-KEYWORDS = tuple(
-    """insurance lanterns parking volunteers fireworks subsidies drainage scaffolding sponsors noise wheelchairs catering
+TOPIC_FIRST = _words("""
+    harbour orchard library museum railway village school bridge garden market castle river theatre forest island
+    desert airport hospital stadium lighthouse
+""")
+TOPIC_SECOND = _words("""
+    festival renovation budget strike exhibition survey merger campaign expansion auction relocation inspection audit
+    anniversary contract timetable petition lottery tournament charter
+""")
+KEYWORDS = _words("""
+    insurance lanterns parking volunteers fireworks subsidies drainage scaffolding sponsors noise wheelchairs catering
     asbestos pensions overtime tariffs lighting benches fountains murals tickets barriers security recycling shuttles
-    permits timber plumbing asphalt daycare broadband archives acoustics donations fencework turbines mosquitoes signage
-    deadlines translators microphones generators blankets helmets vaccines tractors saplings sculptures turnstiles lockouts""".split()
-)
+    permits timber plumbing asphalt daycare broadband archives acoustics donations fencework turbines mosquitoes
+    signage deadlines translators microphones generators blankets helmets vaccines tractors saplings sculptures
+    turnstiles lockouts
+""")
 EVENTS = (
     ("missed", "miss", "the morning bus"),
     ("cancelled", "cancel", "the piano lesson"),
@@ -148,7 +164,7 @@ EVENTS = (
     ("misplaced", "misplace", "the spare key"),
 )
 """Things that happen several times: past tense, base form, object."""
-REASONS = tuple(
-    """roadworks rain boredom snow traffic curiosity laziness fatigue fog visitors homework stress hail guests fever heat
-    habit paperwork""".split()
-)
+REASONS = _words("""
+    roadworks rain boredom snow traffic curiosity laziness fatigue fog visitors homework stress hail guests fever heat
+    habit paperwork
+""")
