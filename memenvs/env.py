@@ -21,7 +21,8 @@ from memenvs.spaces import UnicodeText
 from memenvs.streams import StreamDataset, load
 from memenvs.version import __version__
 
-_RESET_OPTIONS = ("stream", "questions")
+RESET_OPTIONS = ("stream", "questions")
+"""What `MemoryEnv.reset` takes as options."""
 
 
 class _Prepared(NamedTuple):
@@ -193,9 +194,9 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         super().reset(seed=seed)
         options = options or {}
         for name in options:
-            if name not in _RESET_OPTIONS:
+            if name not in RESET_OPTIONS:
                 raise SettingsError(
-                    f"unknown reset option {name!r}; known: {', '.join(_RESET_OPTIONS)}.{did_you_mean(name, _RESET_OPTIONS)}"
+                    f"unknown reset option {name!r}; known: {', '.join(RESET_OPTIONS)}.{did_you_mean(name, RESET_OPTIONS)}"
                 )
         # Both draws are always made, so that options do not shift the streams that follow.
         drawn = int(self.np_random.integers(len(self.dataset)))
