@@ -19,6 +19,7 @@ from memenvs.errors import DataError
 from memenvs.version import __version__
 from trainers import checkpoint
 from trainers.advantages import group_advantages
+from trainers.comparison import plain, scores_to_json
 from trainers.evaluation import EpisodeScore, evaluate, mean_r_global, memory_share
 from trainers.loss import clipped_loss
 from trainers.rollout import Group, rollout
@@ -59,13 +60,18 @@ def train(
         DataError: ``folder`` holds a run of other settings, or one that was not asked to be resumed.
     """
     torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
-    policy = CandidatePolicy(CandidateSettings(max_operations=settings.env.max_operations or 6))
+    policy = CandidatePolicy(
+        CandidateSettings(
+            max_operations=settings.env.max_operations or 6,
+            max_item_tokens=settings.env.max_item_tokens,
+            seed=settings.seed,
+        )
+    )
     optimiser = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
     first = _open(settings, folder, resume, policy, optimiser)
     log = RunLog(folder, COLUMNS, first, tensorboard)
-    envs = [settings.reward.wrap(_env(settings)) for _ in range(settings.group_size)]
-    heldout = settings.env.make("test", evaluation=True)
+    envs = [settings.make_env() for _ in range(settings.group_size)]
+    heldout = settings.make_heldout()
 
     for update in range(first, settings.updates):
         groups = []
@@ -99,13 +105,6 @@ def train(
     scores = evaluate(heldout, CandidateAgent(policy), range(count))
     _write_result(settings, folder, heldout, scores)
     return policy, scores
-
-
-def _env(settings: TrainSettings) -> Any:
-    env = settings.env
-    if not settings.reward.needs_chunk_questions:
-        env = type(env)(**asdict(env) | {"chunk_questions": 0})
-    return env.make("train")
 
 
 def _line(settings: TrainSettings, update: int, groups: list[Group], loss: float, entropy: float) -> dict[str, float]:
@@ -161,10 +160,10 @@ def _write_result(settings: TrainSettings, folder: Path, env: Any, scores: list[
         "profile": env.unwrapped.settings.profile,
         "reader": env.unwrapped.reader.name,
         "settings": settings.to_json(),
-        "r_global": mean_r_global(scores),
+        "r_global": plain(mean_r_global(scores)),
         "memory_share": memory_share(scores),
-        "episodes": [asdict(score) for score in scores],
+        "episodes": scores_to_json(scores),
     }
     draft = folder / "result.json.tmp"
-    draft.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    draft.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     draft.replace(folder / "result.json")

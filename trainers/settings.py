@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
 
 from memenvs.errors import SettingsError
-from rewards.presets import wrap_reward
+from rewards.presets import PRESETS, wrap_reward
 
 
 @dataclass(frozen=True)
 class EnvSettings:
     """Which environment, over which data, under which limits."""
 
-    id: str = "FineMem-Memalpha-v0"
+    env_id: str = "FineMem-Memalpha-v0"
     """Registered id; see ``memenvs envs``."""
     data: str = "builtin"
     """"builtin", a parquet file or folder in the Memalpha schema, or a hub id."""
@@ -54,9 +55,9 @@ class EnvSettings:
                 if self.data != "builtin":
                     raise SettingsError(f"{name} is a setting of builtin data; the data is {self.data!r}")
                 settings[name] = value
-        base = gym.spec(self.id).kwargs.get("data_settings") or {}
+        base = gym.spec(self.env_id).kwargs.get("data_settings") or {}
         return gym.make(
-            self.id,
+            self.env_id,
             disable_env_checker=True,
             data=self.data,
             split=split,
@@ -72,34 +73,19 @@ class EnvSettings:
 
 
 @dataclass(frozen=True)
-class RewardSettings:
-    """Which reward."""
-
-    name: str = "finemem"
-    """raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, or your wrapper as module:Class."""
-    scale: Literal["sum", "mean"] = "mean"
-    """"sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long streams the other terms, of
-    size 1 per step, do not swamp it. Presets only."""
-
-    def wrap(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-        """Put the reward on an environment."""
-        arguments = {} if self.name == "raw" or ":" in self.name else {"scale": self.scale}
-        return wrap_reward(env, self.name, **arguments)
-
-    @property
-    def needs_chunk_questions(self) -> bool:
-        """Whether the reward looks at chunk questions; the other presets train without reading them."""
-        return self.name not in ("raw", "outcome", "evidence", "evidence-cited")
-
-
-@dataclass(frozen=True)
 class TrainSettings:
     """One run of GRPO with the candidate policy."""
 
     env: EnvSettings = field(default_factory=EnvSettings)
     """The environment."""
-    reward: RewardSettings = field(default_factory=RewardSettings)
-    """The reward."""
+    reward: str = "finemem"
+    """raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, or your wrapper as module:Class."""
+    scale: Literal["sum", "mean"] = "mean"
+    """Presets only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long streams the
+    other terms, of size 1 per step, do not swamp it."""
+    eval_data: str | None = None
+    """Held-out data. By default the test split of the training data; for a file ``train.parquet``, the ``test.parquet`` beside
+    it."""
     seed: int = 0
     """Decides streams, sampling and initial weights. Runs that differ in the reward alone see the same streams."""
     updates: int = 160
@@ -133,6 +119,28 @@ class TrainSettings:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.group_size < 2:
             raise SettingsError(f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage")
+
+    def make_env(self) -> gym.Env[Any, Any]:
+        """The training environment with its reward; presets that ignore chunk questions do not read any."""
+        env = self.env
+        if self.reward in ("raw", "outcome", "evidence", "evidence-cited"):
+            env = replace(env, chunk_questions=0)
+        arguments = {"scale": self.scale} if self.reward in PRESETS else {}
+        return wrap_reward(env.make("train"), self.reward, **arguments)
+
+    def make_heldout(self) -> gym.Env[Any, Any]:
+        """The environment of evaluations: held-out data, all global questions, no chunk questions, no reward wrapper.
+
+        Raises:
+            SettingsError: the training data is one file and no held-out file is known.
+        """
+        data = self.eval_data or self.env.data
+        if self.eval_data is None and Path(data).is_file():
+            beside = Path(data).with_name("test.parquet")
+            if Path(data).name == "test.parquet" or not beside.is_file():
+                raise SettingsError(f"{data} is one file and no other test.parquet is beside it; name held-out data: eval_data")
+            data = str(beside)
+        return replace(self.env, data=data).make("test", evaluation=True)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for results and checkpoints."""

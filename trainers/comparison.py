@@ -1,0 +1,145 @@
+"""Agents side by side on the same held-out streams, with the controls that a memory benchmark needs.
+
+The budgeted controls (first, last, random) get, stream by stream, the memory size of a reference agent, so that they differ from it
+in what they keep and not in how much.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from agents.base import Agent, make_agent
+from memenvs.version import __version__
+from trainers.evaluation import EpisodeScore, evaluate, memory_share
+from trainers.settings import EnvSettings
+from trainers.statistics import bootstrap
+
+CONTROLS = ("nothing", "random", "keep_everything", "scripted", "hindsight")
+"""Controls that need no budget."""
+BUDGETED = ("first", "last", "random_budget")
+"""Controls that fill a given memory size."""
+
+
+def make_control(name: str, env: EnvSettings, token_budget: int | None = None) -> Agent:
+    """A control that knows the environment's limits."""
+    settings: dict[str, Any] = {} if name == "nothing" else {
+        "max_operations": env.max_operations,
+        "max_item_tokens": env.max_item_tokens,
+    }  # fmt: skip
+    if name in BUDGETED:
+        settings["token_budget"] = token_budget
+    return make_agent(name, **settings)
+
+
+def evaluate_control(
+    name: str, env_settings: EnvSettings, split: str, streams: Sequence[int], budgets: Sequence[int] | None, seed: int = 0
+) -> list[EpisodeScore]:
+    """Scores of one control.
+
+    Args:
+        name: in `CONTROLS` or `BUDGETED`.
+        env_settings: the environment.
+        split: name of the held-out split.
+        streams: indices.
+        budgets: for `BUDGETED`, tokens per stream, in the order of ``streams``.
+        seed: of the control's draws.
+    """
+    env = env_settings.make(split, evaluation=True)
+    if name not in BUDGETED:
+        return evaluate(env, make_control(name, env_settings), streams, seed)
+    assert budgets is not None
+    return [
+        score
+        for index, budget in zip(streams, budgets, strict=True)
+        for score in evaluate(env, make_control(name, env_settings, max(1, budget)), [index], seed)
+    ]
+
+
+def row(name: str, runs: Sequence[Sequence[EpisodeScore]], **more: Any) -> dict[str, Any]:
+    """One line of a table.
+
+    Args:
+        name: of the agent.
+        runs: one list of scores per seed, over the same streams.
+        more: further columns.
+
+    Returns:
+        r_global with its 95 % interval (two-level bootstrap over seeds and streams), memory, failures, and the mean per
+        question source.
+    """
+    scores = [score for run in runs for score in run]
+    interval = bootstrap([[score.r_global for score in run] for run in runs])
+    sources = sorted({source for score in scores for source in score.by_source})
+    return {
+        "agent": name,
+        "r_global": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "memory_tokens": sum(score.memory_tokens for score in scores) / len(scores),
+        "memory_share": memory_share(scores),
+        "invalid_operations": sum(score.invalid for score in scores) / len(scores),
+        "failures": sum(score.failure is not None for score in scores),
+        "seeds": len(runs),
+        "streams": len(runs[0]),
+        **more,
+        **{source: _mean([s.by_source[source] for s in scores if source in s.by_source]) for source in sources},
+    }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def write_table(rows: Sequence[dict[str, Any]], facts: dict[str, Any], path: Path) -> None:
+    """The table as ``<path>.json`` (with the facts that the numbers came from) and ``<path>.csv``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {"memenvs": __version__, **facts, "rows": [plain(row) for row in rows]}
+    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, allow_nan=False), encoding="utf-8")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def plain(value: Any) -> Any:
+    """JSON has no NaN: it becomes null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def show_table(rows: Sequence[dict[str, Any]], title: str, columns: dict[str, tuple[str, Callable[[Any], str]]]) -> Any:
+    """A rich table.
+
+    Args:
+        rows: as made by `row`.
+        title: above the table.
+        columns: key -> (heading, how to show a value); the interval is shown with ``r_global``.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("agent")
+    table.add_column("r_global [95 %]", justify="right")
+    for heading, _ in columns.values():
+        table.add_column(heading, justify="right")
+    for entry in rows:
+        cells = [columns[key][1](entry[key]) if entry.get(key) is not None else "–" for key in columns]
+        table.add_row(entry["agent"], f"{entry['r_global']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]", *cells)
+    return table
+
+
+def scores_to_json(scores: Sequence[EpisodeScore]) -> list[dict[str, Any]]:
+    """Scores as plain data; a failed episode has null, never 0."""
+    return [plain(asdict(score)) for score in scores]

@@ -1,0 +1,235 @@
+"""The demo: the same policy, trained with each reward on the same streams, next to every control.
+
+Arms differ in the reward alone: same streams, same number of episodes, one learning rate chosen for the outcome-only arm.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memenvs.errors import DataError
+from trainers.comparison import BUDGETED, CONTROLS, evaluate_control, row, write_table
+from trainers.evaluation import EpisodeScore
+from trainers.settings import EnvSettings, TrainSettings
+from trainers.statistics import episodes_to_reach
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of learned agents."""
+
+    name: str
+    """In the table."""
+    reward: str
+    """Preset of `rewards.presets`."""
+    scale: str = "mean"
+    """"mean" (times T) or "sum" (the paper's)."""
+    relevance: float = 1.0
+    """Chance that a chunk question asks about a kind of thing that global questions ask about."""
+
+
+ARMS = (
+    Arm("outcome only", "outcome"),
+    Arm("+ chunk", "chunk"),
+    Arm("+ evidence (retrieved)", "evidence"),
+    Arm("+ evidence (cited)", "evidence-cited"),
+    Arm("Fine-Mem total (retrieved)", "finemem"),
+    Arm("Fine-Mem total (cited)", "finemem-cited"),
+)
+"""Fine-Mem's ablation, r_EARA times T."""
+SCALE_ARMS = (
+    Arm("outcome only, literal 1/T", "outcome", "sum"),
+    Arm("Fine-Mem total (retrieved), literal 1/T", "finemem", "sum"),
+    Arm("Fine-Mem total (cited), literal 1/T", "finemem-cited", "sum"),
+)
+"""The paper's scale, where r_EARA is of size r_global / T and the other terms are not."""
+RELEVANCE_ARMS = (
+    Arm("+ chunk, half the chunk questions off topic", "chunk", "mean", 0.5),
+    Arm("Fine-Mem total (cited), half off topic", "finemem-cited", "mean", 0.5),
+)
+"""Chunk questions that ask about what nobody will ask."""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Size of the demo."""
+
+    out: Path = Path("runs/demo")
+    """Receives one folder per run, the tables, figures and the report. Finished runs are kept: a killed demo goes on."""
+    seeds: int = 4
+    """Training runs per arm."""
+    updates: int = 160
+    """Policy updates per run; episodes = 8 times as many."""
+    T: int = 20
+    """Steps per stream."""
+    streams: int = 100
+    """Held-out streams."""
+    workers: int = 0
+    """Processes; 0 takes one per core."""
+    quick: bool = False
+    """The six arms of the ablation alone, without those on scale and on off-topic chunk questions."""
+
+
+def arms(settings: DemoSettings) -> tuple[Arm, ...]:
+    """The arms of a demo."""
+    return ARMS if settings.quick else (*ARMS, *SCALE_ARMS, *RELEVANCE_ARMS)
+
+
+def run_settings(arm: Arm, seed: int, settings: DemoSettings) -> TrainSettings:
+    """One training run."""
+    return TrainSettings(
+        env=EnvSettings(T=settings.T, relevance=arm.relevance),
+        reward=arm.reward,
+        scale=arm.scale,  # type: ignore[arg-type]
+        seed=seed,
+        updates=settings.updates,
+        final_streams=settings.streams,
+    )
+
+
+def run_folder(arm: Arm, seed: int, settings: DemoSettings) -> Path:
+    """Where a run lives."""
+    slug = "".join(c if c.isalnum() else "-" for c in f"{arm.reward}-{arm.scale}-{arm.relevance}")
+    return settings.out / "runs" / slug / f"seed{seed}"
+
+
+def _train(arm: Arm, seed: int, settings: DemoSettings, queue: Any) -> None:
+    """One run, in a worker process."""
+    from trainers.grpo import train
+
+    def progress(update: int, line: dict[str, float]) -> None:
+        queue.put((arm.name, seed, update + 1, line.get("heldout/r_global")))
+
+    train(run_settings(arm, seed, settings), run_folder(arm, seed, settings), resume=True, progress=progress, tensorboard=False)
+
+
+def train_all(settings: DemoSettings) -> None:
+    """Train every arm with every seed, two bars of progress, resumable."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    # Seed by seed, so that a demo that is stopped early has every arm.
+    jobs = [(arm, seed) for seed in range(settings.seeds) for arm in arms(settings)]
+    todo = [(a, s) for a, s in jobs if not finished(run_folder(a, s, settings), run_settings(a, s, settings))]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    context = multiprocessing.get_context("spawn")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with context.Manager() as manager, Progress(*columns) as bars:
+        queue = manager.Queue()
+        runs_bar = bars.add_task("runs", total=len(jobs), completed=len(jobs) - len(todo))
+        updates_bar = bars.add_task("updates", total=len(todo) * settings.updates)
+        with ProcessPoolExecutor(settings.workers or os.cpu_count(), mp_context=context) as pool:
+            pending: set[Future[None]] = {pool.submit(_train, arm, seed, settings, queue) for arm, seed in todo}
+            while pending:
+                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    bars.advance(runs_bar)
+                while not queue.empty():
+                    name, seed, _, heldout = queue.get()
+                    bars.advance(updates_bar)
+                    if heldout is not None:
+                        bars.update(updates_bar, description=f"updates  {name}, seed {seed}: held-out {heldout:.3f}")
+
+
+def finished(folder: Path, settings: TrainSettings) -> bool:
+    """Whether a run's result is there, made with these settings.
+
+    Raises:
+        DataError: the folder holds a result of other settings.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        return False
+    if json.loads(path.read_text(encoding="utf-8"))["settings"] != json.loads(json.dumps(settings.to_json())):
+        raise DataError(f"{folder} holds a result of other settings; name another folder with --out")
+    return True
+
+
+def read_scores(folder: Path) -> list[EpisodeScore]:
+    """The held-out scores of a finished run."""
+    episodes = json.loads((folder / "result.json").read_text(encoding="utf-8"))["episodes"]
+    return [EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes]
+
+
+def read_curve(folder: Path) -> list[tuple[int, float]]:
+    """(episodes, held-out r_global) of a run."""
+    from trainers.runlog import read_metrics
+
+    lines = read_metrics(folder / "metrics.csv")
+    return [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]
+
+
+def learned_rows(settings: DemoSettings) -> tuple[list[dict[str, Any]], dict[str, list[list[tuple[int, float]]]]]:
+    """Table rows and curves of the learned agents."""
+    curves, runs = {}, {}
+    for arm in arms(settings):
+        folders = [run_folder(arm, seed, settings) for seed in range(settings.seeds)]
+        runs[arm.name] = [read_scores(folder) for folder in folders]
+        curves[arm.name] = [read_curve(folder) for folder in folders]
+    level = float(np.mean([curve[-1][1] for curve in curves["outcome only"]]))
+    rows = []
+    for name, scores in runs.items():
+        mean_curve = [(points[0][0], float(np.mean([v for _, v in points]))) for points in zip(*curves[name], strict=True)]
+        rows.append(row(name, scores, kind="learned", episodes_to_outcome_level=episodes_to_reach(mean_curve, level)))
+    return rows, curves
+
+
+def _control(job: tuple[str, EnvSettings, list[int], list[int], int]) -> list[EpisodeScore]:
+    name, env, streams, budgets, seed = job
+    return evaluate_control(name, env, "test", streams, budgets, seed)
+
+
+def control_rows(settings: DemoSettings, budgets: list[int], names: Iterable[str] = (*CONTROLS, *BUDGETED)) -> list[dict[str, Any]]:
+    """Table rows of the controls on the same held-out streams."""
+    env = EnvSettings(T=settings.T)
+    streams = list(range(settings.streams))
+    free = replace(env, max_operations=None)
+    rows = []
+    for name in names:
+        # Only the random ones have draws to average over.
+        seeds = range(settings.seeds if name.startswith("random") else 1)
+        runs = [_control((name, env, streams, budgets, seed)) for seed in seeds]
+        rows.append(row(name.replace("_", " ") + (" (equal memory)" if name in BUDGETED else ""), runs, kind="control"))
+    rows.append(row("keep everything, no quota", [_control(("keep_everything", free, streams, budgets, 0))], kind="control"))
+    return rows
+
+
+def main(settings: DemoSettings) -> None:
+    """Train, compare, draw, report."""
+    from rich.console import Console
+
+    from trainers.report import write_report
+
+    console = Console()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    train_all(settings)
+    rows, curves = learned_rows(settings)
+    best = max(rows[: len(ARMS)], key=lambda r: r["r_global"])
+    reference = next(arm for arm in arms(settings) if arm.name == best["agent"])
+    per_seed = [read_scores(run_folder(reference, seed, settings)) for seed in range(settings.seeds)]
+    budgets = [round(float(np.mean([s.memory_tokens for s in scores]))) for scores in zip(*per_seed, strict=True)]
+    with console.status("controls on the held-out streams"):
+        rows += control_rows(settings, budgets)
+    facts = {
+        "data": "builtin",
+        "split": "test",
+        "T": settings.T,
+        "streams": settings.streams,
+        "seeds": settings.seeds,
+        "episodes": settings.updates * TrainSettings().group_size,
+        "reader": "extractive",
+        "profile": "corrected",
+        "equal_memory_reference": best["agent"],
+        "settings": run_settings(reference, 0, settings).to_json(),
+    }
+    write_table(rows, facts, settings.out / "table")
+    write_report(rows, curves, facts, reference, settings, console)
