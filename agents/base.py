@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
@@ -112,12 +113,14 @@ def message(operations: Iterable[Operation]) -> str:
     Deleting first makes room under a token budget. No operation at all gives `SKIP_MESSAGE`.
     """
     order = {"DELETE": 0, "UPDATE": 1, "INSERT": 2}
-    entries: list[dict[str, str]] = []
+    entries = []
     for operation in sorted((o for o in operations if o.op != "SKIP"), key=lambda o: order[o.op]):
-        entry = {"op": operation.op}
-        if operation.id is not None:
-            entry["id"] = operation.id
-        if operation.content is not None:
-            entry["content"] = operation.content
-        entries.append(entry)
-    return json.dumps(entries, ensure_ascii=False) if entries else SKIP_MESSAGE
+        target = "" if operation.id is None else f', "id": {_quoted(operation.id)}'
+        content = "" if operation.content is None else f', "content": {_quoted(operation.content)}'
+        entries.append(f'{{"op": "{operation.op}"{target}{content}}}')
+    return f"[{', '.join(entries)}]" if entries else SKIP_MESSAGE
+
+
+@lru_cache(maxsize=16384)
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -45,22 +45,19 @@ class CandidateSet:
     """(U, UPDATE_FEATURES) float32."""
     delete_features: Floats
     """(D, DELETE_FEATURES) float32."""
+    table_age: int
+    """`TextTable.age` at which ``rows`` was taken."""
+    rows: tuple[list[int], list[int]]
+    """Rows of the sentences and of the items in the table of that age."""
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """S, U and D."""
         return len(self.sentences), len(self.updates), len(self.deletes)
 
-    @property
-    def sentence_of(self) -> Ints:
-        """Sentence of each candidate, -1 for none; (1 + S + U + D,) int64."""
-        S, _, D = self.sizes
-        return np.concatenate([[-1], np.arange(S), self.updates[:, 0], np.full(D, -1)])
-
-    @property
-    def item_of(self) -> Ints:
-        """Item of each candidate, -1 for none; (1 + S + U + D,) int64."""
-        return np.concatenate([np.full(1 + len(self.sentences), -1), self.updates[:, 1], self.deletes])
+    def rows_in(self, table: TextTable) -> tuple[list[int], list[int]]:
+        """Rows of the sentences and of the items in ``table``."""
+        return table.rows(self.sentences), table.rows([item.content for item in self.items])
 
 
 def candidate_sets(
@@ -88,11 +85,15 @@ def candidate_sets(
     sentence_rows, item_rows = np.zeros((B, S), np.int64), np.zeros((B, I), np.int64)
     written, created = np.zeros((B, I), np.float32), np.zeros((B, I), np.float32)
     tokens = np.zeros(B, np.float32)
+    rows = [
+        (table.rows(s), table.rows([item.content for item in view.memory]))
+        for s, view in zip(sentences, views, strict=True)
+    ]
     for b, view in enumerate(views):
-        sentence_rows[b, : len(sentences[b])] = table.rows(sentences[b])
+        sentence_rows[b, : len(sentences[b])] = rows[b][0]
         if view.memory:
             n = len(view.memory)
-            item_rows[b, :n] = table.rows([item.content for item in view.memory])
+            item_rows[b, :n] = rows[b][1]
             written[b, :n] = [item.step for item in view.memory]
             created[b, :n] = [item.created for item in view.memory]
             tokens[b] = sum(item.tokens for item in view.memory)
@@ -173,6 +174,8 @@ def candidate_sets(
                 insert[b, :n_s].copy(),
                 update[b, :n_s, :n_u].reshape(-1, UPDATE_FEATURES),
                 delete[b, deletes],
+                table.age,
+                rows[b],
             )
         )
     return found

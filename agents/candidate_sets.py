@@ -1,9 +1,10 @@
 """Drawing a set of operations, and the exact probability of that set.
 
-Operations are drawn one after the other without replacement, each with probability proportional to its weight exp(logit)
-among the candidates still allowed (Plackett-Luce), until STOP is drawn or L operations are chosen. A chosen operation blocks every
-candidate that writes the same sentence or touches the same item. What counts is the set, not the order, so its
-probability is the sum over orders, which a dynamic program over the 2^m subsets of the m <= L chosen candidates gives:
+Operations are drawn one after the other without replacement, each with probability proportional to its weight
+exp(logit) among the candidates still allowed (Plackett-Luce), until STOP is drawn or L operations are chosen. A chosen
+operation blocks every candidate that writes the same sentence or touches the same item. What counts is the set, not the
+order, so its probability is the sum over orders, which a dynamic program over the 2^m subsets of the m <= L chosen
+candidates gives:
 
     f({}) = 1,  f(S) = sum over c in S of f(S - c) w_c / R(S - c),  P(set) = f(set) [w_STOP / R(set) if m < L]
 
@@ -41,12 +42,12 @@ def draw(
         sentence_of: (B, C) int64, -1 for none.
         item_of: (B, C) int64, -1 for none.
         max_operations: L.
-        rngs: one generator per decision, so that a draw does not depend on the batch; None takes the largest logit each time.
+        rngs: one generator per decision, so that a draw does not depend on the batch; None takes the largest logit.
 
     Returns:
         (B, L) int64: the chosen candidates in the order drawn; -1 after STOP.
     """
-    B, C = logits.shape
+    B = len(logits)
     keys = logits.astype(np.float64)
     if rngs is not None:
         for b, rng in enumerate(rngs):
@@ -71,8 +72,8 @@ def _levels(size: int) -> tuple[NDArray[np.int64], list[tuple[NDArray[np.int64],
     """Subsets of ``size`` elements by number of elements.
 
     Returns:
-        The place of each subset (as a bit mask) in that order, and per level k = 1..size the places of ``S - c`` (n, k) and
-        the elements ``c`` (n, k).
+        The place of each subset (as a bit mask) in that order, and per level k = 1..size the places of ``S - c`` (n, k)
+        and the elements ``c`` (n, k).
     """
     subsets = sorted(range(1 << size), key=lambda s: (s.bit_count(), s))
     place = np.zeros(1 << size, np.int64)
@@ -110,9 +111,10 @@ def set_log_prob(logits: Tensor, sentence_of: Tensor, item_of: Tensor, chosen: T
     valid = chosen >= 0
     index = chosen.clamp(min=0)  # unused slots point to STOP; their subsets are computed but never selected
     sentence, item = sentence_of.gather(1, index), item_of.gather(1, index)  # (B, L)
-    blocks = ((sentence_of[:, None] == sentence[:, :, None]) & (sentence >= 0)[:, :, None]) | (
-        (item_of[:, None] == item[:, :, None]) & (item >= 0)[:, :, None]
-    )  # (B, L, C): does choice l block candidate c?
+    # (B, L, C): does choice l block candidate c? Having no sentence, or no item, in common is no conflict: -1 becomes -2.
+    same_sentence = sentence_of[:, None] == (sentence - (sentence < 0).long())[:, :, None]
+    same_item = item_of[:, None] == (item - (item < 0).long())[:, :, None]
+    blocks = same_sentence | same_item
     holds = torch.from_numpy(_membership(L)).to(logits)
     blocked = (holds @ blocks.to(logits.dtype)) > 0  # (B, 2^L, C)
     allowed = logits[:, None].masked_fill(blocked, NEVER)

@@ -1,6 +1,6 @@
 """Texts as numbers, without a vocabulary file: hashed subwords for the embedding, hashed words for the similarity.
 
-Every number is a pure function of the text (CRC-32, never Python's salted ``hash``), so it is the same in every process.
+Every number is a pure function of the text (CRC-32, never Python's salted ``hash``), so all processes agree.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _shape(words: Sequence[str]) -> tuple[float, float, float]:
 class TextTable:
     """Rows of numbers for texts, computed once per text.
 
-    Row 0 is the empty text and serves as padding. When the table is full, `begin` starts it afresh: rows are valid until the
-    next `begin` only.
+    Row 0 is the empty text and serves as padding. When the table is full, `begin` starts it afresh: rows are valid until
+    the next `begin` only.
 
     Args:
         buckets: number of hash buckets of the embedding.
@@ -70,6 +70,8 @@ class TextTable:
 
     def __init__(self, buckets: int) -> None:
         self.buckets = buckets
+        self.age = 0
+        """How often the table was started afresh."""
         self._reset()
 
     def _reset(self) -> None:
@@ -79,11 +81,12 @@ class TextTable:
         self.lexical = np.zeros((1024, LEXICAL_DIM), np.float32)
         """Fixed word vectors, (rows, LEXICAL_DIM) float32, unit length or zero."""
         self.shapes = np.zeros((1024, SHAPES), np.float32)
-        """Length (log scale), share of words with a digit, share of capitalised words after the first; (rows, SHAPES) float32."""
+        """(rows, SHAPES) float32: log length, share of words with a digit, share of capitalised words after the first."""
 
     def begin(self) -> None:
         """Empty the table if it has grown large; call before taking rows."""
         if len(self._ids) > _MAX_TEXTS:
+            self.age += 1
             self._reset()
 
     def rows(self, texts: Iterable[str]) -> list[int]:
