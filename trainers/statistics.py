@@ -31,10 +31,15 @@ def bootstrap(scores: ArrayLike, draws: int = 4000, seed: int = 0) -> Interval:
     """
     table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     rng = np.random.default_rng(seed)
-    rows = rng.integers(table.shape[0], size=(draws, table.shape[0]))
-    # The same streams are drawn for all seeds of a resample: seeds share their held-out streams.
-    columns = rng.integers(table.shape[1], size=(draws, table.shape[1]))
-    means = np.array([np.nanmean(table[np.ix_(r, c)]) for r, c in zip(rows, columns, strict=True)])
+    # How often each seed and each stream is drawn; all seeds of a resample share its streams, as they do in the data.
+    seeds = rng.multinomial(table.shape[0], np.full(table.shape[0], 1 / table.shape[0]), size=draws)
+    streams = rng.multinomial(table.shape[1], np.full(table.shape[1], 1 / table.shape[1]), size=draws)
+    valid = ~np.isnan(table)
+    counts = np.einsum("ds,sn,dn->d", seeds, valid.astype(float), streams)
+    sums = np.einsum("ds,sn,dn->d", seeds, np.where(valid, table, 0.0), streams)
+    if not valid.any():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    means = sums[counts > 0] / counts[counts > 0]
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(np.nanmean(table)), float(low), float(high))
 

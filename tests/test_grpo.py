@@ -1,0 +1,99 @@
+"""The trainer end to end on small runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from memenvs.errors import DataError
+from trainers.grpo import stream_seed, train
+from trainers.policies import load_candidate
+from trainers.settings import EnvSettings, TrainSettings
+
+SMALL = TrainSettings(
+    env=EnvSettings(T=4), updates=4, group_size=3, eval_every=2, eval_streams=2, final_streams=3, checkpoint_every=2
+)
+
+
+def metrics(folder):
+    return (folder / "metrics.csv").read_text()
+
+
+def test_same_seed_same_numbers_and_other_seed_others(tmp_path):
+    for name in ("a", "b"):
+        train(SMALL, tmp_path / name, tensorboard=False)
+    train(replace(SMALL, seed=1), tmp_path / "c", tensorboard=False)
+    assert metrics(tmp_path / "a") == metrics(tmp_path / "b")
+    assert metrics(tmp_path / "a") != metrics(tmp_path / "c")
+    first, second = (json.loads((tmp_path / n / "result.json").read_text()) for n in ("a", "b"))
+    assert first == second
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    train(SMALL, tmp_path / "whole", tensorboard=False)
+    train(replace(SMALL, updates=2), tmp_path / "cut", tensorboard=False)
+    train(SMALL, tmp_path / "cut", resume=True, tensorboard=False)
+    a, b = load_candidate(tmp_path / "whole"), load_candidate(tmp_path / "cut")
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_a_run_is_not_overwritten_or_mixed(tmp_path):
+    train(replace(SMALL, updates=2), tmp_path, tensorboard=False)
+    with pytest.raises(DataError, match="holds a run already"):
+        train(SMALL, tmp_path, tensorboard=False)
+    with pytest.raises(DataError, match="other settings"):
+        train(replace(SMALL, clip=0.3), tmp_path, resume=True, tensorboard=False)
+
+
+def test_results_say_what_they_came_from(tmp_path):
+    train(replace(SMALL, updates=2), tmp_path, tensorboard=False)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["data"], result["split"], result["reader"], result["profile"]) == (
+        "builtin",
+        "test",
+        "extractive",
+        "corrected",
+    )
+    assert len(result["episodes"]) == 3
+    assert result["settings"]["seed"] == 0
+
+
+def test_arms_that_share_a_seed_share_their_streams():
+    seeds = [stream_seed(0, update, number) for update in range(50) for number in range(4)]
+    assert len(set(seeds)) == len(seeds)
+    assert stream_seed(0, 3, 1) == stream_seed(0, 3, 1)
+
+
+def test_training_updates_the_weights_and_keeps_them_finite(tmp_path):
+    policy, _ = train(SMALL, tmp_path, tensorboard=False)
+    fresh = type(policy)(policy.settings)
+    changed = [not torch.equal(a, b) for a, b in zip(policy.parameters(), fresh.parameters(), strict=True)]
+    assert any(changed)
+    assert all(torch.isfinite(p).all() for p in policy.parameters())
+
+
+@pytest.mark.slow
+def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
+    """SIGKILL at an arbitrary moment, then --resume auto."""
+    options = ["--T", "4", "--group-size", "3", "--updates", "30", "--eval-every", "10", "--eval-streams", "2"]
+    options += ["--final-streams", "3", "--checkpoint-every", "3"]
+    command = [sys.executable, "-m", "memenvs", "train", *options, "--resume", "auto", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, capture_output=True)
+    for kill_after in (4, 11):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
+        path = tmp_path / "killed" / "metrics.csv"
+        while process.poll() is None and (not path.is_file() or path.read_text().count("\n") < kill_after):
+            time.sleep(0.01)  # noqa - waits for another process's file
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
+    a, b = load_candidate(tmp_path / "whole"), load_candidate(tmp_path / "killed")
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))

@@ -1,0 +1,37 @@
+from trainers.runlog import RunLog, read_metrics
+
+
+def write(folder, start, updates):
+    log = RunLog(folder, ("a", "b"), start, tensorboard=False)
+    for update in updates:
+        log.write(update, {"a": update / 3} | ({"b": 1.0} if update % 2 else {}))
+    log.close()
+
+
+def test_numbers_come_back_exactly_and_empty_cells_stay_out(tmp_path):
+    write(tmp_path, 0, range(3))
+    assert read_metrics(tmp_path / "metrics.csv") == [
+        {"update": 0.0, "a": 0.0},
+        {"update": 1.0, "a": 1 / 3, "b": 1.0},
+        {"update": 2.0, "a": 2 / 3},
+    ]
+
+
+def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):
+    write(tmp_path / "whole", 0, range(6))
+    # Killed after update 4; the last checkpoint was after update 2.
+    write(tmp_path / "killed", 0, range(5))
+    write(tmp_path / "killed", 3, range(3, 6))
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_tensorboard_events_are_written(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = RunLog(tmp_path, ("a",), 0, tensorboard=True)
+    log.write(0, {"a": 0.5})
+    log.write(1, {"a": 0.25})
+    log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("a")] == [(0, 0.5), (1, 0.25)]
