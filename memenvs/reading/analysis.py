@@ -18,6 +18,7 @@ _NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
 _REPORTING = word_set("""
     mentioned say says said heard hear note out told me him her us them believe think claimed know
 """)
+_NAME_LINKS = frozenset({"of", "de", "da", "di", "del", "der", "la", "von", "van"})
 _NUMBER_WORDS = word_set("""
     one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million
     billion
@@ -133,11 +134,7 @@ def _spans(tokens: list[str], stems: list[str]) -> tuple[Span, ...]:
             while end < len(tokens):
                 if stems[end] and _kind(tokens[end], False) == NAME:
                     end += 1
-                elif (
-                    tokens[end] in ("of", "de", "la", "von", "van")
-                    and end + 1 < len(tokens)
-                    and tokens[end + 1][0].isupper()
-                ):
+                elif tokens[end] in _NAME_LINKS and end + 1 < len(tokens) and tokens[end + 1][0].isupper():
                     end += 2
                 elif (
                     tokens[end] == "of"
@@ -157,14 +154,20 @@ def _spans(tokens: list[str], stems: list[str]) -> tuple[Span, ...]:
     return tuple(found)
 
 
+def _content_stem(token: str, position: int) -> str:
+    """The stem of a content word; "" for punctuation and function words."""
+    if token == "May" and position:
+        return "may"  # The month; "may" is a function word.
+    if not (token[0].isalnum() or token[0] in "$€£") or token.lower() in FUNCTION_WORDS:
+        return ""
+    return stem(token)
+
+
 @lru_cache(maxsize=65536)
 def analyse_sentence(text: str) -> Sentence:
     """Words and spans of one sentence."""
     tokens = _TOKEN.findall(text)
-    stems = [
-        "" if (not token[0].isalnum() and token[0] not in "$€£") or token.lower() in FUNCTION_WORDS else stem(token)
-        for token in tokens
-    ]
+    stems = [_content_stem(token, position) for position, token in enumerate(tokens)]
     concepts = [concept(word) if word else "" for word in stems]
     spans = _spans(tokens, stems)
     kinds = {span.kind for span in spans if not span.negated} | {

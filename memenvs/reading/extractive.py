@@ -18,8 +18,9 @@ _SYNONYM = 0.8
 """What a synonym counts; the word itself counts 1."""
 _PLACEHOLDERS = frozenset({"number", "name", "kind", "type", "thing", "amount"})
 """Stems of nouns that announce an answer and are none."""
+_NOT = frozenset({"not", "no", "never", "n't", "cannot"})
 _BECAUSE = re.compile(r"\b(?:because of|because|due to|thanks to|as a result of|owing to)\s+([^,.;!?]+)", re.IGNORECASE)
-_TIMES = re.compile(r"\b(\d+|once|twice|\w+) times\b", re.IGNORECASE)
+_TIMES = re.compile(r"\b(\d+) times\b", re.IGNORECASE)
 
 
 def _coverage(asked: Asked, sentence: Sentence) -> float:
@@ -86,6 +87,10 @@ def _best_span(asked: Asked, sentence: Sentence) -> str:
         for start, end in _pieces(asked, sentence, span):
             distance = min((start - a if start > a else 1.5 * (a - end + 1) for a in anchors), default=start)
             score = fit - 0.3 * distance
+            if span.kind == WORDS and end - start == 1 and sentence.tokens[start].endswith(("ed", "ly", "ing")):
+                score -= 1.0  # Rather a verb or an adverb than the thing asked for.
+            if end < span.end:
+                score -= 0.6  # A modifier of a word of the question ("the proud owner").
             if score > best:
                 best, answer = score, _text(sentence, start, end)
     return answer
@@ -127,15 +132,14 @@ def _why(asked: Asked, passages: Sequence[Passage]) -> tuple[str, tuple[int, ...
 
 
 def _summary(asked: Asked, passages: Sequence[Passage]) -> tuple[str, tuple[int, ...]]:
-    """The sentences about the topic; everything where no sentence is about it ("summarise the book")."""
-    ranked = _rank(asked, passages)
-    if not ranked or ranked[0][0] < 0.5 * asked.total:
-        if any(word.name for word in asked.wanted) or not any(p.sentences for p in passages):
-            return "", ()
-        kept = [(i, s) for i, passage in enumerate(passages) for s in passage.sentences]
+    """The sentences about the topic, or all of them where everything is to be summarised."""
+    if asked.whole:
+        kept = [(position, sentence) for position, passage in enumerate(passages) for sentence in passage.sentences]
     else:
-        least = 0.85 * ranked[0][0]
-        kept = [(position, sentence) for coverage, position, sentence in ranked if coverage >= least]
+        ranked = _rank(asked, passages)
+        best = ranked[0][0] if ranked else 0.0
+        # Points about another topic share "point" and perhaps one word of the name: half of the words is too little.
+        kept = [(p, s) for coverage, p, s in ranked if coverage >= 0.85 * best and coverage > 0.5 * asked.total]
     texts = dict.fromkeys(sentence.text for _, sentence in kept)
     return " ".join(texts), tuple(sorted({position for position, _ in kept}))
 
@@ -146,7 +150,7 @@ def _count(asked: Asked, passages: Sequence[Passage]) -> tuple[str, tuple[int, .
     if not ranked:
         return "", ()
     said = _TIMES.search(ranked[0][2].text)
-    if said:
+    if said:  # A note that keeps the tally itself.
         return said.group(1), (ranked[0][1],)
     texts = {sentence.text for _, _, sentence in ranked}
     return str(len(texts)), tuple(sorted({position for _, position, _ in ranked}))
@@ -181,7 +185,17 @@ def _label(asked: Asked, passages: Sequence[Passage]) -> tuple[str, tuple[int, .
     return label, (nearest[label][1],)
 
 
-_MODES = {"span": _span, "why": _why, "summary": _summary, "count": _count, "label": _label}
+def _yes_no(asked: Asked, passages: Sequence[Passage]) -> tuple[str, tuple[int, ...]]:
+    """Yes if a sentence says so; no if it denies it or if nothing says it in so many words."""
+    ranked = _rank(asked, passages)
+    if not ranked:
+        return "", ()
+    coverage, position, sentence = ranked[0]
+    denied = not _NOT.isdisjoint(sentence.tokens)
+    return ("yes" if coverage >= 0.8 * asked.total and not denied else "no"), (position,)
+
+
+_MODES = {"yes/no": _yes_no, "span": _span, "why": _why, "summary": _summary, "count": _count, "label": _label}
 
 
 @lru_cache(maxsize=65536)

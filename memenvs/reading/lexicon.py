@@ -67,6 +67,11 @@ def stem(word: str) -> str:
     return word
 
 
+def stem_set(text: str) -> frozenset[str]:
+    """The stems of the words of a list that is written out as text."""
+    return frozenset(stem(word) for word in text.split())
+
+
 SYNONYMS = (
     "live reside dwell inhabit home residence residing town city hometown house dwelling domicile",
     "country nation citizenship nationality citizen",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from memenvs.reading.analysis import analyse_sentence, body, words_of
-from memenvs.reading.lexicon import word_set
+from memenvs.reading.lexicon import stem_set, word_set
 
 _QUESTION_TOKEN = re.compile(r"[\w'’]+")
 _AGGREGATE_CUE = re.compile(
@@ -17,10 +17,13 @@ _AGGREGATE_CUE = re.compile(
 _COUNT_CUE = re.compile(r"\bhow (?:many times|often)\b", re.IGNORECASE)
 _LABEL_CUE = re.compile(r"\b(?:labels?|classif\w+|categor\w+ (?:does|is|of|for))\b", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{")
-_AGGREGATE_WORDS = word_set("""
-    summari summaris summariz summary overview recap list point keyword topic content main thing item tim often
-""")
+_AGGREGATE_WORDS = stem_set(
+    "summary summarise summarize overview recap list points keywords topics content main things items"
+)
+_COUNT_WORDS = stem_set("times often")
+_WHOLE_WORDS = stem_set("book story novel text document chapter article conversation dialogue read reading")
 
+_AUXILIARIES = word_set("is are was were am do does did has have had can could will would should")
 _NUMBER_NOUNS = word_set("""
     number size amount percentage percent age population score price cost code quantity total
 """)
@@ -47,7 +50,7 @@ class Asked:
     """A question understood."""
 
     mode: str
-    """"label", "summary", "count", "why" or "span"."""
+    """"label", "summary", "count", "why", "yes/no" or "span"."""
     type: str
     """Expected kind of a span: "person", "place", "time", "number" or "any"."""
     wanted: tuple[Wanted, ...]
@@ -57,6 +60,8 @@ class Asked:
     concepts: frozenset[str]
     boxed: bool
     r"""Whether the answer goes into ``\boxed{}``."""
+    whole: bool
+    """Whether a summary of everything is asked for ("summarise the book") and not of one topic."""
     request: frozenset[str]
     """Label questions: stems of the text to be labelled."""
 
@@ -103,10 +108,12 @@ def understand(question: str, source: str = "") -> Asked:
     elif _AGGREGATE_CUE.search(question):
         mode = "summary"
     else:
-        mode = "why" if words[:1] == ["why"] else "span"
+        first = words[0] if words else ""
+        mode = "why" if first == "why" else "yes/no" if first in _AUXILIARIES and " or " not in question else "span"
     expected = _type(words)
     sentence = analyse_sentence(question)
     wanted: dict[str, Wanted] = {}
+    whole = mode == "summary"
     for position, (token, stemmed, conceived) in enumerate(
         zip(sentence.tokens, sentence.stems, sentence.concepts, strict=True)
     ):
@@ -114,9 +121,12 @@ def understand(question: str, source: str = "") -> Asked:
             continue
         name = (token[0].isupper() and position > 0) or token[0].isdigit()
         weight = 2.0 if name else 0.3 if token.lower() in _TIME_NOUNS and expected == "time" else 1.0
-        if mode in ("summary", "count") and stemmed in _AGGREGATE_WORDS:
-            weight = 0.5 if mode == "summary" else 0.0
-        if weight:
+        if mode == "summary":
+            if stemmed in _AGGREGATE_WORDS:
+                weight = 0.5
+            elif stemmed not in _WHOLE_WORDS and not token[0].isdigit():
+                whole = False
+        if mode != "count" or stemmed not in _COUNT_WORDS:
             wanted[stemmed] = Wanted(stemmed, conceived, weight, name)
     return Asked(
         mode,
@@ -126,5 +136,6 @@ def understand(question: str, source: str = "") -> Asked:
         frozenset(wanted),
         frozenset(word.concept for word in wanted.values()),
         boxed,
+        whole,
         words_of(body(question)) if mode == "label" else frozenset(),
     )
