@@ -19,7 +19,7 @@ HELP = """\
   Enter        change nothing (SKIP)      ?  this help      q  stop"""
 
 
-class Quit(Exception):
+class StoppedError(Exception):
     """The person wants to stop."""
 
 
@@ -80,7 +80,7 @@ class Human:
         """Show chunk and memory, read lines until one can be understood.
 
         Raises:
-            Quit: the person typed q, or the input ended.
+            StoppedError: the person typed q, or the input ended.
         """
         sentences = units(observation["chunk"])
         self._show(f"\n── step {int(observation['step']) + 1} of {info['T']} ── memory: {len(info['memory'])} items")
@@ -92,9 +92,9 @@ class Human:
             try:
                 line = self._ask("keep> ").strip()
             except EOFError as error:
-                raise Quit from error
+                raise StoppedError from error
             if line == "q":
-                raise Quit
+                raise StoppedError
             if line == "?":
                 self._show(HELP)
                 continue

@@ -106,7 +106,9 @@ class Episode:
             raise SettingsError(f"stream {stream.id!r} needs at least one chunk and one global question")
         asked = range(len(stream.questions)) if questions is None else questions
         if not asked or not all(0 <= i < len(stream.questions) for i in asked):
-            raise SettingsError(f"questions must be indices below {len(stream.questions)}, at least one; got {list(asked)}")
+            raise SettingsError(
+                f"questions must be indices below {len(stream.questions)}, at least one; got {list(asked)}"
+            )
         self.stream, self.settings = stream, settings
         self.questions = tuple(stream.questions[i] for i in asked)
         self.bank = MemoryBank(settings.limits, count)
@@ -114,6 +116,7 @@ class Episode:
         """Message of the first reader failure, or None."""
         self._count = count
         self._retriever = retriever or BM25Retriever()
+        self._retriever.restore(())  # a retriever that served another episode starts empty
         self._steps: list[StepRecord] = []
         self._final: tuple[ReadingRecord, ...] = ()
         self._pending: tuple[str, ParseReport, StepReport, tuple[_Asked, ...]] | None = None
@@ -230,7 +233,9 @@ class Episode:
         known = {r.id for r in retrieved}
         stray = [i for i in answer.evidence_ids if i not in known]
         if stray:
-            raise EpisodeError(f"a reader cited {stray}, which it was not given; evidence must be among the reading's items")
+            raise EpisodeError(
+                f"a reader cited {stray}, which it was not given; evidence must be among the reading's items"
+            )
         score = self._metrics[question.source](answer.text, question.references)
         return ReadingRecord(
             question.text, question.references, question.source, retrieved, answer.evidence_ids, answer.text, score

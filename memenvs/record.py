@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from memenvs.errors import DataError
@@ -109,8 +109,12 @@ class EpisodeRecord:
         return sum(step.chunk_tokens for step in self.steps)
 
     def to_json(self) -> str:
-        """One line of JSON; `from_json` gives an equal record."""
-        return json.dumps({"format": FORMAT} | asdict(self), ensure_ascii=True, default=dict)
+        """One line of ASCII JSON; `from_json` gives an equal record.
+
+        One exception: two lone surrogates side by side that form a character come back as that character.
+        """
+        plain = replace(self, settings=dict(self.settings))
+        return json.dumps({"format": FORMAT} | asdict(plain), ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> EpisodeRecord:
@@ -121,7 +125,7 @@ class EpisodeRecord:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"an episode record must be a JSON object: {error}") from error
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise DataError(f'expected an episode record with "format": {FORMAT}')

@@ -40,7 +40,7 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     if reward == "raw":
         return env
     if reward in PRESETS:
-        return FineMemReward(env, **PRESETS[reward] | arguments)
+        return _made(FineMemReward, env, reward, PRESETS[reward] | arguments)
     if ":" not in reward:
         known = ["raw", *PRESETS]
         raise SettingsError(
@@ -49,6 +49,13 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     module, name = reward.split(":", 1)
     try:
         wrapper = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise SettingsError(f"the reward {reward!r} cannot be imported: {error}") from error
-    return wrapper(env, **arguments)
+    return _made(wrapper, env, reward, arguments)
+
+
+def _made(wrapper: Any, env: gym.Env[Any, Any], reward: str, arguments: dict[str, Any]) -> gym.Env[Any, Any]:
+    try:
+        return wrapper(env, **arguments)
+    except TypeError as error:
+        raise SettingsError(f"the reward {reward!r} does not take these arguments: {error}") from error

@@ -28,7 +28,9 @@ NAN = float("nan")
 def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse a value outside ``known`` with SettingsError."""
     if value not in known:
-        raise SettingsError(f"{name} must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}")
+        raise SettingsError(
+            f"{name} must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}"
+        )
 
 
 SPREADS = ("last", "uniform")

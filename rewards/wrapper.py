@@ -42,11 +42,21 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             )
         for inner in _inner(env):
             if type(inner) is type(self):
-                raise SettingsError(f"{type(self).__name__} is on this environment already; its terms would be paid twice")
+                raise SettingsError(
+                    f"{type(self).__name__} is on this environment already; its terms would be paid twice"
+                )
             if self.distributes_outcome and inner.distributes_outcome:
                 raise SettingsError(
                     f"{type(inner).__name__} inside {type(self).__name__}: both distribute the outcome; keep one of them"
                 )
+            if twice := set(self.names()) & set(inner.names()):
+                raise SettingsError(
+                    f"{type(inner).__name__} inside {type(self).__name__}: both pay {', '.join(sorted(twice))}; keep one of them"
+                )
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the terms, where they are known before an episode: a clash is then refused when wrappers are stacked."""
+        return ()
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """The wrapper's own terms over a finished episode: name -> T floats, weights included."""

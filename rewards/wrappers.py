@@ -55,6 +55,10 @@ class OutcomeReward(RewardWrapper):
         super().__init__(env, spread=spread, scale=scale)
         self.spread, self.scale = spread, scale
 
+    def names(self) -> tuple[str, ...]:
+        """The one term."""
+        return ("outcome",)
+
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"outcome": ...}``."""
         return {"outcome": terms.outcome(record, self.spread, self.scale)}
@@ -78,6 +82,10 @@ class ChunkStepReward(RewardWrapper):
         super().__init__(env, weight=weight)
         _needs_chunk_questions(env, type(self).__name__)
         self.weight = weight
+
+    def names(self) -> tuple[str, ...]:
+        """The one term."""
+        return ("chunk",)
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"chunk": ...}``."""
@@ -113,6 +121,10 @@ class EvidenceReward(RewardWrapper):
         self.choices = _check_evidence(beta, evidence, phi, empty, scale)
         super().__init__(env, **self.choices)
 
+    def names(self) -> tuple[str, ...]:
+        """The one term."""
+        return ("evidence",)
+
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"evidence": ...}``."""
         return {"evidence": terms.evidence(record, **self.choices)}
@@ -145,6 +157,10 @@ class FormatReward(RewardWrapper):
         super().__init__(env, weight=weight, empty_ops=empty_ops)
         self.weight, self.empty_ops = weight, empty_ops
 
+    def names(self) -> tuple[str, ...]:
+        """The one term."""
+        return ("format",)
+
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"format": ...}``."""
         return {"format": _weighted(self.weight, terms.fmt(record, self.empty_ops))}
@@ -168,6 +184,10 @@ class CompressionReward(RewardWrapper):
     def __init__(self, env: Env, weight: float = 0.05) -> None:
         super().__init__(env, weight=weight)
         self.weight = weight
+
+    def names(self) -> tuple[str, ...]:
+        """The one term."""
+        return ("compression",)
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"compression": ...}``."""
@@ -217,6 +237,10 @@ class FineMemReward(RewardWrapper):
         if chunk_weight:
             _needs_chunk_questions(env, type(self).__name__)
         self.empty_ops = empty_ops
+
+    def names(self) -> tuple[str, ...]:
+        """The terms of weight other than 0."""
+        return ("evidence", *(name.removesuffix("_weight") for name, weight in self.weights.items() if weight))
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"evidence": ..., "format": ..., "chunk": ..., "compression": ...}``; terms of weight 0 are left out."""

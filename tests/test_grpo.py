@@ -90,7 +90,7 @@ def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
         process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
         path = tmp_path / "killed" / "metrics.csv"
         while process.poll() is None and (not path.is_file() or path.read_text().count("\n") < kill_after):
-            time.sleep(0.01)  # noqa - waits for another process's file
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
     subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)

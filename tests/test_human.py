@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from agents.human import HELP, Human, Quit, read_line
+from agents.human import HELP, Human, StoppedError, read_line
 from memenvs.memory import MemoryItem, Operation
 
 SENTENCES = ("One is here.", "Two is here.", "Three is here.")
@@ -55,5 +55,5 @@ def test_enter_skips():
 @pytest.mark.parametrize("lines", [("q",), ()])
 def test_q_and_the_end_of_input_stop(lines):
     human, _ = play(*lines)
-    with pytest.raises(Quit):
+    with pytest.raises(StoppedError):
         human.act(OBSERVATION, INFO)

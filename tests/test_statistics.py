@@ -29,9 +29,7 @@ def test_the_same_table_gives_the_same_interval():
     assert bootstrap(scores) == bootstrap(scores)
 
 
-@pytest.mark.parametrize(
-    ("level", "expected"), [(0.1, 100.0), (0.3, 150.0), (0.4, 200.0), (0.6, 300.0), (0.7, None)]
-)
+@pytest.mark.parametrize(("level", "expected"), [(0.1, 100.0), (0.3, 150.0), (0.4, 200.0), (0.6, 300.0), (0.7, None)])
 def test_first_crossing_is_interpolated(level, expected):
     # The curve rises from .2 to .4 to .6; a dip afterwards does not matter.
     curve = [(100, 0.2), (200, 0.4), (300, 0.6), (400, 0.3)]

@@ -16,7 +16,9 @@ from memenvs.errors import DataError
 _PREFIX = "checkpoint-"
 
 
-def save(folder: Path, update: int, policy: torch.nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> Path:
+def save(
+    folder: Path, update: int, policy: torch.nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]
+) -> Path:
     """Write ``checkpoint-<update>`` and drop older ones.
 
     Args:
@@ -40,7 +42,9 @@ def save(folder: Path, update: int, policy: torch.nn.Module, optimiser: torch.op
         for name, value in entry.items()
     }
     save_file(moments, draft / "optimiser.safetensors")
-    (draft / "state.json").write_text(json.dumps({"update": update} | state, indent=1, sort_keys=True), encoding="utf-8")
+    (draft / "state.json").write_text(
+        json.dumps({"update": update} | state, indent=1, sort_keys=True), encoding="utf-8"
+    )
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     for other in folder.iterdir():
@@ -64,7 +68,9 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     try:
         return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{checkpoint} is not a checkpoint (a folder with state.json and policy.safetensors): {error}") from error
+        raise DataError(
+            f"{checkpoint} is not a checkpoint (a folder with state.json and policy.safetensors): {error}"
+        ) from error
 
 
 def load_policy(checkpoint: Path, policy: torch.nn.Module) -> None:

@@ -18,7 +18,9 @@ Environment = Annotated[EnvSettings, tyro.conf.arg(name="")]
 Demo = Annotated[DemoSettings, tyro.conf.arg(name="")]
 
 
-def train(settings: Settings = TrainSettings(), out: Path = Path("runs/train"), resume: Literal["auto", "never"] = "never") -> None:
+def train(
+    settings: Settings = TrainSettings(), out: Path = Path("runs/train"), resume: Literal["auto", "never"] = "never"
+) -> None:
     """Train the candidate policy with GRPO and per-step group advantages.
 
     Builtin streams, Fine-Mem's total: memenvs train
@@ -35,14 +37,27 @@ def train(settings: Settings = TrainSettings(), out: Path = Path("runs/train"), 
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from trainers.figures import learning_curves
     from trainers.grpo import train as run
     from trainers.runlog import read_metrics
     from trainers.statistics import bootstrap
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as bars:
         bar = bars.add_task("updates", total=settings.updates)
         shown = ""
@@ -111,10 +126,14 @@ def evaluate(
         if Path(name).is_dir():
             kept = out / f"{Path(name).name}.jsonl"
             with kept.open("w", encoding="utf-8") if records else _nowhere() as file:
-                scores = play_all(made, CandidateAgent(load_candidate(Path(name))), indices, seed, _saver(file, records))
+                scores = play_all(
+                    made, CandidateAgent(load_candidate(Path(name))), indices, seed, _saver(file, records)
+                )
         elif name in (*CONTROLS, *BUDGETED):
             if name in BUDGETED and budgets is None:
-                raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
+                raise SettingsError(
+                    f"{name} needs a memory size: name an agent before it, for instance keep_everything"
+                )
             scores = evaluate_control(name, env, split, indices, budgets, seed)
         else:
             raise SettingsError(
@@ -200,7 +219,7 @@ def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0
         split: of the data.
         stream: index of the stream.
     """
-    from agents.human import Human, Quit
+    from agents.human import Human, StoppedError
     from memenvs.render import render_episode
 
     made = env.make(split)
@@ -217,7 +236,7 @@ def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0
             scores = [r.score for r in info["chunk_questions"] if r.score is not None]
             if scores:
                 print(f"  of {len(scores)} questions on this chunk, the reader now answers {sum(scores):.1f}")
-    except Quit:
+    except StoppedError:
         print("stopped before the end; no questions were asked")
         return
     print(render_episode(made.unwrapped.episode))  # type: ignore[attr-defined]

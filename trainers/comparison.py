@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,12 @@ def make_control(name: str, env: EnvSettings, token_budget: int | None = None) -
 
 
 def evaluate_control(
-    name: str, env_settings: EnvSettings, split: str, streams: Sequence[int], budgets: Sequence[int] | None, seed: int = 0
+    name: str,
+    env_settings: EnvSettings,
+    split: str,
+    streams: Sequence[int],
+    budgets: Sequence[int] | None,
+    seed: int = 0,
 ) -> list[EpisodeScore]:
     """Scores of one control.
 
@@ -119,7 +124,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show_table(rows: Sequence[dict[str, Any]], title: str, columns: dict[str, tuple[str, Callable[[Any], str]]]) -> Any:
+def show_table(
+    rows: Sequence[dict[str, Any]], title: str, columns: Mapping[str, tuple[str, Callable[[Any], str]]]
+) -> Any:
     """A rich table.
 
     Args:

@@ -109,17 +109,36 @@ def _train(arm: Arm, seed: int, settings: DemoSettings, queue: Any) -> None:
     def progress(update: int, line: dict[str, float]) -> None:
         queue.put((arm.name, seed, update + 1, line.get("heldout/r_global")))
 
-    train(run_settings(arm, seed, settings), run_folder(arm, seed, settings), resume=True, progress=progress, tensorboard=False)
+    train(
+        run_settings(arm, seed, settings),
+        run_folder(arm, seed, settings),
+        resume=True,
+        progress=progress,
+        tensorboard=False,
+    )
 
 
 def train_all(settings: DemoSettings) -> None:
     """Train every arm with every seed, two bars of progress, resumable."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     # Seed by seed, so that a demo that is stopped early has every arm.
     jobs = [(arm, seed) for seed in range(settings.seeds) for arm in arms(settings)]
     todo = [(a, s) for a, s in jobs if not finished(run_folder(a, s, settings), run_settings(a, s, settings))]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     context = multiprocessing.get_context("spawn")
     os.environ["OMP_NUM_THREADS"] = "1"
     with context.Manager() as manager, Progress(*columns) as bars:
@@ -157,7 +176,9 @@ def finished(folder: Path, settings: TrainSettings) -> bool:
 def read_scores(folder: Path) -> list[EpisodeScore]:
     """The held-out scores of a finished run."""
     episodes = json.loads((folder / "result.json").read_text(encoding="utf-8"))["episodes"]
-    return [EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes]
+    return [
+        EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes
+    ]
 
 
 def read_curve(folder: Path) -> list[tuple[int, float]]:
@@ -178,7 +199,9 @@ def learned_rows(settings: DemoSettings) -> tuple[list[dict[str, Any]], dict[str
     level = float(np.mean([curve[-1][1] for curve in curves["outcome only"]]))
     rows = []
     for name, scores in runs.items():
-        mean_curve = [(points[0][0], float(np.mean([v for _, v in points]))) for points in zip(*curves[name], strict=True)]
+        mean_curve = [
+            (points[0][0], float(np.mean([v for _, v in points]))) for points in zip(*curves[name], strict=True)
+        ]
         rows.append(row(name, scores, kind="learned", episodes_to_outcome_level=episodes_to_reach(mean_curve, level)))
     return rows, curves
 
@@ -188,7 +211,9 @@ def _control(job: tuple[str, EnvSettings, list[int], list[int], int]) -> list[Ep
     return evaluate_control(name, env, "test", streams, budgets, seed)
 
 
-def control_rows(settings: DemoSettings, budgets: list[int], names: Iterable[str] = (*CONTROLS, *BUDGETED)) -> list[dict[str, Any]]:
+def control_rows(
+    settings: DemoSettings, budgets: list[int], names: Iterable[str] = (*CONTROLS, *BUDGETED)
+) -> list[dict[str, Any]]:
     """Table rows of the controls on the same held-out streams."""
     env = EnvSettings(T=settings.T)
     streams = list(range(settings.streams))
@@ -199,7 +224,9 @@ def control_rows(settings: DemoSettings, budgets: list[int], names: Iterable[str
         seeds = range(settings.seeds if name.startswith("random") else 1)
         runs = [_control((name, env, streams, budgets, seed)) for seed in seeds]
         rows.append(row(name.replace("_", " ") + (" (equal memory)" if name in BUDGETED else ""), runs, kind="control"))
-    rows.append(row("keep everything, no quota", [_control(("keep_everything", free, streams, budgets, 0))], kind="control"))
+    rows.append(
+        row("keep everything, no quota", [_control(("keep_everything", free, streams, budgets, 0))], kind="control")
+    )
     return rows
 
 

@@ -98,14 +98,15 @@ def memory_timeline(record: EpisodeRecord, path: Path, title: str = "") -> None:
     cited = {i for q in record.questions if q.score for i in q.evidence_ids}
     retrieved = {r.id for q in record.questions for r in q.retrieved}
     order = {item: place for place, item in enumerate(born)}
-    figure, axes = plt.subplots(figsize=(11, 0.17 * max(12, len(order)) + 1.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(11, 0.17 * max(12, len(order)) + 1.6))
+    figure.subplots_adjust(left=0.06, right=0.64, top=0.95, bottom=0.12)
     for item, place in order.items():
         end = died.get(item, record.T)
         colour = USED if item in cited else RETRIEVED if item in retrieved else UNUSED
         axes.barh(place, end - born[item], left=born[item], color=colour, height=0.85)
         axes.annotate(f" {text[item][:70]}", (record.T, place), fontsize=5.5, va="center", annotation_clip=False)
-    for item, step in updated:
-        axes.plot([step, step], [order[item] - 0.42, order[item] + 0.42], color="white", lw=2)
+    for item, at in updated:
+        axes.plot([at, at], [order[item] - 0.42, order[item] + 0.42], color="white", lw=2)
     axes.set_yticks(list(order.values()), list(order), fontsize=5.5)
     axes.invert_yaxis()
     axes.set(xlabel="step", ylabel="memory item", xlim=(0, record.T), title=title)
@@ -121,6 +122,5 @@ def memory_timeline(record: EpisodeRecord, path: Path, title: str = "") -> None:
         bbox_to_anchor=(0.5, -0.06),
         ncol=4,
     )
-    figure.get_layout_engine().set(rect=(0, 0, 0.66, 1))  # type: ignore[union-attr]
     figure.savefig(path, dpi=140)
     plt.close(figure)

@@ -109,7 +109,7 @@ def train(
 
 def _line(settings: TrainSettings, update: int, groups: list[Group], loss: float, entropy: float) -> dict[str, float]:
     played = (update + 1) * settings.streams * settings.group_size
-    line = {
+    return {
         "episodes": played,
         "train/r_global": float(np.nanmean([g.r_global for g in groups])),
         "train/step_reward": float(np.nanmean([g.rewards for g in groups if g.rewards.size])),
@@ -119,7 +119,6 @@ def _line(settings: TrainSettings, update: int, groups: list[Group], loss: float
         "train/loss": loss,
         "train/entropy": entropy,
     }
-    return line
 
 
 def _state(settings: TrainSettings, policy: CandidatePolicy) -> dict[str, Any]:

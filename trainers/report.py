@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -34,7 +33,8 @@ def _markdown(rows: Sequence[Row]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         cells = [show(row[key]) if row.get(key) is not None else "–" for key, (_, show) in COLUMNS.items()]
-        lines.append(f"| {row['agent']} | {row['r_global']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | " + " | ".join(cells) + " |")
+        interval = f"{row['r_global']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        lines.append(f"| {' | '.join([row['agent'], interval, *cells])} |")
     return "\n".join(lines)
 
 
@@ -46,11 +46,19 @@ def _apart(high: Row, low: Row) -> str:
 
 
 def write_report(
-    rows: list[Row], curves: dict[str, Any], facts: dict[str, Any], reference: Arm, settings: DemoSettings, console: Console
+    rows: list[Row],
+    curves: dict[str, Any],
+    facts: dict[str, Any],
+    reference: Arm,
+    settings: DemoSettings,
+    console: Console,
 ) -> None:
     """Print the table; write curves.png, final.png, memory_timeline.png, an episode record and report.md."""
     out = settings.out
-    title = f"builtin streams, T = {settings.T}, {facts['episodes']} episodes, {settings.seeds} seeds, {settings.streams} held-out streams"
+    title = (
+        f"builtin streams, T = {settings.T}, {facts['episodes']} episodes, {settings.seeds} seeds, "
+        f"{settings.streams} held-out streams"
+    )
     console.print(show_table(rows, title, COLUMNS))
     by_name = {row["agent"]: row for row in rows}
     anchors = {name: by_name[name]["r_global"] for name in ("random", "hindsight")}
@@ -58,9 +66,12 @@ def write_report(
     final_bars(rows, out / "final.png", title)
     record = example_episode(reference, settings)
     (out / "episode.json").write_text(record.to_json(), encoding="utf-8")
-    memory_timeline(record, out / "memory_timeline.png", f"{reference.name}: held-out stream 0, r_global {record.r_global:.2f}")
+    memory_timeline(
+        record, out / "memory_timeline.png", f"{reference.name}: held-out stream 0, r_global {record.r_global:.2f}"
+    )
     best = by_name[reference.name]
-    rivals = [r for r in rows if r["kind"] == "control" and r["agent"] not in ("nothing", "hindsight", "scripted", "keep everything, no quota")]
+    anchors_only = ("nothing", "hindsight", "scripted", "keep everything, no quota")
+    rivals = [row for row in rows if row["kind"] == "control" and row["agent"] not in anchors_only]
     outcome = by_name["outcome only"]
     verdicts = [_apart(best, rival) for rival in rivals] + [_apart(best, outcome)]
     text = f"""# Which reward trains a memory manager best?
@@ -86,7 +97,9 @@ Made by `memenvs demo --out {out.name} --seeds {settings.seeds} --updates {setti
 """
     (out / "report.md").write_text(text, encoding="utf-8")
     console.print("\n".join(verdicts))
-    console.print(f"written: {', '.join(str(out / name) for name in ('report.md', 'table.json', 'table.csv', 'curves.png', 'final.png', 'memory_timeline.png'))}")
+    console.print(
+        f"written to {out}: report.md, table.json, table.csv, curves.png, final.png, memory_timeline.png, episode.json"
+    )
 
 
 def example_episode(arm: Arm, settings: DemoSettings) -> EpisodeRecord:
@@ -95,8 +108,3 @@ def example_episode(arm: Arm, settings: DemoSettings) -> EpisodeRecord:
     assert newest is not None
     env = run_settings(arm, 0, settings).env.make("test", evaluation=True)
     return play(env, CandidateAgent(load_candidate(newest)), 0)
-
-
-def report_path(settings: DemoSettings) -> Path:
-    """Where the report is."""
-    return settings.out / "report.md"

@@ -118,7 +118,9 @@ class TrainSettings:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.group_size < 2:
-            raise SettingsError(f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage")
+            raise SettingsError(
+                f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"
+            )
 
     def make_env(self) -> gym.Env[Any, Any]:
         """The training environment with its reward; presets that ignore chunk questions do not read any."""
@@ -138,7 +140,9 @@ class TrainSettings:
         if self.eval_data is None and Path(data).is_file():
             beside = Path(data).with_name("test.parquet")
             if Path(data).name == "test.parquet" or not beside.is_file():
-                raise SettingsError(f"{data} is one file and no other test.parquet is beside it; name held-out data: eval_data")
+                raise SettingsError(
+                    f"{data} is one file and no other test.parquet is beside it; name held-out data: eval_data"
+                )
             data = str(beside)
         return replace(self.env, data=data).make("test", evaluation=True)
 

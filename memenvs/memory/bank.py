@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from memenvs.errors import SettingsError
-from memenvs.memory.operations import Malformed, Operation
+from memenvs.memory.operations import OPERATION_NAMES, Malformed, Operation
 from memenvs.memory.tokens import TokenCounter, count_tokens
 
 _HASH_MODULUS = 1 << 256
@@ -182,11 +182,18 @@ class MemoryBank:
         op, limits = operation.op, self.limits
         if op == "SKIP":
             return None
+        # What follows from here on also holds for operations that no parser has seen.
+        if op not in OPERATION_NAMES:
+            return f"unknown operation {op!r}; known: {', '.join(OPERATION_NAMES)}"
+        if op in ("INSERT", "UPDATE") and not operation.content:
+            return f"{op} needs a content that is not empty"
         if limits.max_operations is not None and writes >= limits.max_operations:
             return f"over the quota of {limits.max_operations} operations a step"
         if op in ("UPDATE", "DELETE") and item is None:
             known = ", ".join(list(self._items)[-3:]) or "none yet"
-            return f"no item has the id {str(operation.id)[:40]!r}; the memory holds {len(self)} items (latest: {known})"
+            return (
+                f"no item has the id {str(operation.id)[:40]!r}; the memory holds {len(self)} items (latest: {known})"
+            )
         if op == "DELETE":
             return None
         if limits.max_item_tokens is not None and tokens > limits.max_item_tokens:

@@ -3,7 +3,7 @@
 Scores equal rank_bm25's ``BM25Okapi`` rebuilt from scratch (``idf="okapi"``, tested to 1e-9). ``idf="lucene"`` is the
 default because okapi's idf is negative at N = 1 and zero for a word in one of two texts (see docs/retrieval.md).
 
-How: one posting table per word (slot, term frequency) grown by doubling, a length per slot (infinite once deleted, which makes
+How: one posting table per word (slot, term frequency), a length per slot (infinite once deleted, which makes
 the slot's contribution exactly 0), document frequencies kept up to date, and for okapi's floor a histogram
 df -> number of words, so that the mean idf costs one pass over the distinct document frequencies.
 """
@@ -11,6 +11,7 @@ df -> number of words, so that the mean idf costs one pass over the distinct doc
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 
 import numpy as np
@@ -22,26 +23,17 @@ IDF_KINDS = ("okapi", "lucene")
 
 
 class _Postings:
-    """Slots that hold a word, with term frequencies; grown by doubling."""
+    """Slots that hold a word, with term frequencies."""
 
-    __slots__ = ("df", "frequencies", "size", "slots")
+    __slots__ = ("df", "frequencies", "slots")
 
     def __init__(self) -> None:
-        self.slots = np.empty(4, dtype=np.int32)
-        self.frequencies = np.empty(4, dtype=np.float64)
-        self.size = 0
-        """Entries in use, those of deleted slots included."""
+        # `array` because it appends several times faster than numpy assigns, and numpy reads it without a copy.
+        self.slots = array("i")
+        """Every slot the word was written to, deleted ones included."""
+        self.frequencies = array("d")
         self.df = 0
         """Live texts that hold the word."""
-
-    def append(self, slot: int, frequency: int) -> None:
-        if self.size == len(self.slots):
-            self.slots = np.concatenate([self.slots, np.empty_like(self.slots)])
-            self.frequencies = np.concatenate([self.frequencies, np.empty_like(self.frequencies)])
-        self.slots[self.size] = slot
-        self.frequencies[self.size] = frequency
-        self.size += 1
-        self.df += 1
 
 
 class BM25Index:
@@ -60,7 +52,9 @@ class BM25Index:
 
     def __init__(self, k1: float = 1.5, b: float = 0.75, idf: str = "lucene", epsilon: float = 0.25) -> None:
         if idf not in IDF_KINDS:
-            raise SettingsError(f"idf must be one of {', '.join(IDF_KINDS)}, got {idf!r}.{did_you_mean(idf, IDF_KINDS)}")
+            raise SettingsError(
+                f"idf must be one of {', '.join(IDF_KINDS)}, got {idf!r}.{did_you_mean(idf, IDF_KINDS)}"
+            )
         self.k1, self.b, self.idf, self.epsilon = k1, b, idf, epsilon
         self._reset()
 
@@ -71,10 +65,16 @@ class BM25Index:
         self._lengths = np.full(16, np.inf)
         self._order = np.zeros(16, dtype=np.int64)
         self._postings: dict[str, _Postings] = {}
-        self._words_with_df: Counter[int] = Counter()
+        self._words_with_df: dict[int, int] = {}
+        """df -> number of words that have it, kept for okapi alone; a count may be 0."""
         self._total_length = 0
         self._next_order = 0
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what is worked out once per change."""
         self._k: np.ndarray | None = None
+        self._mean_idf: float | None = None
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -120,14 +120,19 @@ class BM25Index:
         self._lengths[slot] = length
         self._order[slot] = order
         self._total_length += length
-        self._k = None
+        self._changed()
+        postings, histogram = self._postings, self._words_with_df if self.idf == "okapi" else None
         for word, frequency in words.items():
-            postings = self._postings.get(word)
-            if postings is None:
-                postings = self._postings[word] = _Postings()
-            self._count_df(postings.df, -1)
-            postings.append(slot, frequency)
-            self._count_df(postings.df, +1)
+            entry = postings.get(word)
+            if entry is None:
+                entry = postings[word] = _Postings()
+            entry.slots.append(slot)
+            entry.frequencies.append(frequency)
+            entry.df = df = entry.df + 1
+            if histogram is not None:
+                histogram[df] = histogram.get(df, 0) + 1
+                if df > 1:
+                    histogram[df - 1] -= 1
 
     def _remove(self, item_id: str) -> None:
         slot = self._slot_of.pop(item_id)
@@ -136,26 +141,27 @@ class BM25Index:
         self._total_length -= int(self._lengths[slot])
         self._ids[slot] = self._words[slot] = None
         self._lengths[slot] = np.inf
-        self._k = None
+        self._changed()
+        postings, histogram = self._postings, self._words_with_df if self.idf == "okapi" else None
         for word in words:
-            postings = self._postings[word]
-            self._count_df(postings.df, -1)
-            postings.df -= 1
-            self._count_df(postings.df, +1)
-            if postings.df == 0:
-                del self._postings[word]
-
-    def _count_df(self, df: int, by: int) -> None:
-        if df > 0:
-            self._words_with_df[df] += by
-            if not self._words_with_df[df]:
-                del self._words_with_df[df]
+            entry = postings[word]
+            entry.df = df = entry.df - 1
+            if histogram is not None:
+                histogram[df + 1] -= 1
+                if df > 0:
+                    histogram[df] = histogram.get(df, 0) + 1
+            if df == 0:
+                del postings[word]
 
     def _compact_if_sparse(self) -> None:
         """Drop deleted slots once they outnumber the live ones: paid for by the writes since the last time."""
         if len(self._ids) < 64 or len(self._ids) < 2 * len(self):
             return
-        live = [(i, w, int(self._order[s])) for s, (i, w) in enumerate(zip(self._ids, self._words, strict=True)) if i is not None]
+        live = [
+            (i, w, int(self._order[s]))
+            for s, (i, w) in enumerate(zip(self._ids, self._words, strict=True))
+            if i is not None
+        ]
         next_order = self._next_order
         self._reset()
         self._next_order = next_order
@@ -168,34 +174,38 @@ class BM25Index:
         if self._k is None:
             used = self._lengths[: len(self._ids)]
             average = self._total_length / len(self) if self._total_length else 1.0
-            self._k = self.k1 * (1 - self.b + self.b * used / average)
+            with np.errstate(invalid="ignore"):  # 0 * inf at a deleted slot where b or k1 is 0
+                self._k = self.k1 * (1 - self.b + self.b * used / average)
         return self._k
 
-    def _idf(self, df: int, floor: float | None) -> float:
-        n = len(self)
+    def _idf(self, df: int) -> float:
+        n = len(self._slot_of)
         if self.idf == "lucene":
             return math.log(1 + (n - df + 0.5) / (df + 0.5))
         value = math.log(n - df + 0.5) - math.log(df + 0.5)
-        return value if value >= 0 or floor is None else floor
+        return value if value >= 0 else self.epsilon * self._okapi_mean_idf()
 
-    def _floor(self) -> float | None:
-        if self.idf == "lucene" or not self._words_with_df:
-            return None
-        words = sum(self._words_with_df.values())
-        total = sum(count * self._idf(df, None) for df, count in sorted(self._words_with_df.items()))
-        return self.epsilon * total / words
+    def _okapi_mean_idf(self) -> float:
+        """Mean over the words of the idf before the floor. Worked out once per change."""
+        if self._mean_idf is None:
+            n, total, words = len(self._slot_of), 0.0, 0
+            for df, count in sorted(self._words_with_df.items()):
+                if count:
+                    total += count * (math.log(n - df + 0.5) - math.log(df + 0.5))
+                    words += count
+            self._mean_idf = total / words
+        return self._mean_idf
 
     def _slot_scores(self, query: str) -> np.ndarray:
         """Score per slot, float64 ``(slots,)``; 0 for deleted slots and where no word is shared."""
-        floor = self._floor()
         slots, frequencies, weights, sizes = [], [], [], []
         for word in search_tokens(query):
-            postings = self._postings.get(word)
-            if postings is not None:
-                slots.append(postings.slots[: postings.size])
-                frequencies.append(postings.frequencies[: postings.size])
-                weights.append(self._idf(postings.df, floor))
-                sizes.append(postings.size)
+            entry = self._postings.get(word)
+            if entry is not None:
+                slots.append(np.frombuffer(entry.slots, dtype=np.intc))
+                frequencies.append(np.frombuffer(entry.frequencies))
+                weights.append(self._idf(entry.df))
+                sizes.append(len(entry.slots))
         if not slots:
             return np.zeros(len(self._ids))
         at, tf = np.concatenate(slots), np.concatenate(frequencies)

@@ -54,7 +54,11 @@ class ParseReport:
 
 
 def _malformed(entry: Any, reason: str) -> Malformed:
-    return Malformed(json.dumps(entry, ensure_ascii=False, default=str)[:200], reason)
+    try:
+        text = json.dumps(entry, ensure_ascii=False)
+    except RecursionError:  # writing JSON takes a little more stack than reading it
+        text = "(nested too deeply to show)"
+    return Malformed(text[:200], reason)
 
 
 def _operation(entry: Any) -> Operation | Malformed:
@@ -129,10 +133,11 @@ def _find(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any]
     """The first JSON value in ``text`` that holds entries, prose and code fences around it ignored."""
     decoder = json.JSONDecoder()
     position = 0
+    empty: list[Any] | None = None
     for _ in range(_MAX_SCAN):
         starts = [i for i in (text.find("[", position), text.find("{", position)) if i >= 0]
         if not starts:
-            return None
+            return empty
         position = min(starts)
         try:
             value, end = decoder.raw_decode(text, position)
@@ -140,11 +145,14 @@ def _find(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any]
             position += 1
             continue
         entries = entries_of(value)
-        # A list of plain values in the prose ("see [1]") is not a list of operations.
-        if entries is not None and (not entries or any(isinstance(e, dict) for e in entries)):
+        # A list of plain values in the prose ("see [1]") is not a list of operations; an empty one ("- [ ] to do") only
+        # where nothing better follows.
+        if entries is not None and any(isinstance(e, dict) for e in entries):
             return entries
+        if entries == []:
+            empty = entries
         position = end
-    return None
+    return empty
 
 
 def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
@@ -163,7 +171,9 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
         SettingsError: the dialect is unknown (a fault of the caller; no message raises).
     """
     if dialect not in _DIALECTS:
-        raise SettingsError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}.{did_you_mean(dialect, DIALECTS)}")
+        raise SettingsError(
+            f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}.{did_you_mean(dialect, DIALECTS)}"
+        )
     if not isinstance(text, str):
         return ParseReport((), f"expected a message of type str, got {type(text).__name__}")
     if len(text) > MAX_MESSAGE_CHARS:
@@ -176,7 +186,9 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
     except (ValueError, RecursionError):
         entries = _find(text, entries_of)
     if entries is None:
-        return ParseReport((), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]')
+        return ParseReport(
+            (), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]'
+        )
     if not entries:
         return ParseReport((), 'the list of operations is empty; to change nothing send [{"op": "SKIP"}]')
     return ParseReport(tuple(_operation(entry) for entry in entries))

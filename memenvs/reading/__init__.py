@@ -26,5 +26,7 @@ def make_reader(reader: "str | Reader") -> Reader:
             raise SettingsError(f"unknown reader {reader!r}; known: {known}.{did_you_mean(reader, _READERS)}")
         return _READERS[reader]()
     if not isinstance(reader, Reader):
-        raise SettingsError(f"a reader needs a name and read(list[Reading]) -> list[Answer], got {type(reader).__name__}")
+        raise SettingsError(
+            f"a reader needs a name and read(list[Reading]) -> list[Answer], got {type(reader).__name__}"
+        )
     return reader

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,9 @@ class MemalphaStreams:
         if chunk_questions not in CHUNK_QUESTIONS:
             raise SettingsError(f"chunk_questions must be one of {', '.join(CHUNK_QUESTIONS)}, got {chunk_questions!r}")
         if chunk_questions == "evidence" and not evidence:
-            raise SettingsError(f'{name}: chunk_questions="evidence" needs a file {Path(name).stem}.evidence.jsonl beside it')
+            raise SettingsError(
+                f'{name}: chunk_questions="evidence" needs a file {Path(name).stem}.evidence.jsonl beside it'
+            )
         self._table, self._name = table, name
         self._chunk_questions, self._evidence = chunk_questions, evidence or {}
         self.source, self.split = name, split
@@ -99,7 +102,9 @@ class MemalphaStreams:
         return cls(table, path.name, split, evidence=_read_evidence(path.with_suffix(".evidence.jsonl")), **settings)
 
     @classmethod
-    def from_hub(cls, hub_id: str, split: str = "train", revision: str | None = None, **settings: Any) -> MemalphaStreams:
+    def from_hub(
+        cls, hub_id: str, split: str = "train", revision: str | None = None, **settings: Any
+    ) -> MemalphaStreams:
         """Download a data set from the hub with the `datasets` library.
 
         Raises:
@@ -115,13 +120,16 @@ class MemalphaStreams:
             raise DataError(f"the hub data set {hub_id!r} (split {split!r}) could not be loaded: {error}") from error
         return cls(loaded.with_format("arrow")[:], hub_id, split, **settings)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) over chunks, questions and the chunk-question setting."""
+        """SHA-256 (16 hex digits) over everything that streams are made of. Worked out once: every record asks for it."""
         digest = hashlib.sha256(self._chunk_questions.encode())
-        for column in ("data_source", "chunks", "questions_and_answers"):
-            for value in self._table.column(column):
-                digest.update(str(value.as_py()).encode("utf-8", "surrogatepass") + b"\0")
+        columns = ["instance_id", "data_source", "chunks", "questions_and_answers", "chunk_questions"]
+        for column in columns:
+            if column in self._table.column_names:
+                for value in self._table.column(column):
+                    digest.update(str(value.as_py()).encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(json.dumps(sorted(self._evidence.items())).encode())
         return digest.hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -171,8 +179,10 @@ class MemalphaStreams:
         if row.get("chunk_questions") is None:
             return [()] * T
         listed = self._json(row, "chunk_questions", index)
-        if not isinstance(listed, list) or len(listed) != T:
-            raise self._fault(index, "chunk_questions", f"a JSON list with one list of questions per chunk ({T})", listed)
+        if not isinstance(listed, list) or len(listed) != T or not all(isinstance(at, list) for at in listed):
+            raise self._fault(
+                index, "chunk_questions", f"a JSON list with one list of questions per chunk ({T})", listed
+            )
         return [
             tuple(self._question(pair, source, index, "chunk_questions", (Evidence(step),)) for pair in at)
             for step, at in enumerate(listed)
@@ -181,11 +191,10 @@ class MemalphaStreams:
     def _question(self, pair: Any, source: str, index: int, field: str, evidence: tuple[Evidence, ...]) -> Question:
         if not isinstance(pair, dict) or not isinstance(pair.get("question"), str) or "answer" not in pair:
             raise self._fault(index, field, "objects with question (a string) and answer", pair)
-        answer = pair["answer"]
-        references = tuple(str(a) for a in answer) if isinstance(answer, list) else (str(answer),)
-        if answer is None or not references:
-            raise self._fault(index, field, "an answer: a string or a non-empty list of strings", pair)
-        return Question(pair["question"], references, source, evidence)
+        answers = pair["answer"] if isinstance(pair["answer"], list) else [pair["answer"]]
+        if not answers or not all(isinstance(answer, (str, int, float)) for answer in answers):
+            raise self._fault(index, field, "an answer: a string, a number or a non-empty list of these", pair)
+        return Question(pair["question"], tuple(map(str, answers)), source, evidence)
 
     def _text(self, row: dict[str, Any], field: str, index: int) -> str:
         if not isinstance(row[field], str):
@@ -219,5 +228,7 @@ def _read_evidence(path: Path) -> dict[int, list[list[int]]]:
             entry = json.loads(line)
             found[int(entry["instance_id"])] = [list(map(int, steps)) for steps in entry["evidence_chunk_idx"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path.name}, line {number}: expected instance_id and evidence_chunk_idx: {error!r}") from error
+            raise DataError(
+                f"{path.name}, line {number}: expected instance_id and evidence_chunk_idx: {error!r}"
+            ) from error
     return found

@@ -9,7 +9,7 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.streams.types import StreamDataset
 
 
-def load(source: str = "builtin", split: str = "train", **settings: Any) -> StreamDataset:
+def load(source: str | Path = "builtin", split: str = "train", **settings: Any) -> StreamDataset:
     """Open a data source.
 
     Args:
@@ -25,19 +25,31 @@ def load(source: str = "builtin", split: str = "train", **settings: Any) -> Stre
         DataError: the source cannot be opened or its schema is not the expected one.
         SettingsError: a setting is unknown or out of range.
     """
+    source = str(source)
+    try:
+        return _open(source, split, settings)
+    except TypeError as error:
+        raise SettingsError(f"the source {source!r} does not take these settings: {error}") from error
+
+
+def _open(source: str, split: str, settings: dict[str, Any]) -> StreamDataset:
     if source == "builtin":
         from memenvs.streams.procedural import ProceduralStreams
 
-        try:
-            return ProceduralStreams(split=split, **settings)
-        except TypeError as error:
-            raise SettingsError(f'the source "builtin" does not take these settings: {error}') from error
+        return ProceduralStreams(split=split, **settings)
     from memenvs.streams.memalpha import MemalphaStreams
 
-    path = Path(source).expanduser()
-    if path.exists():
+    path = Path(source)
+    try:
+        path = path.expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError):  # a name that the system cannot even look up
+        exists = False
+    if exists:
         return MemalphaStreams.from_path(path, split=split, **settings)
     looks_like_hub_id = source.count("/") == 1 and not path.suffix and not source.startswith((".", "/", "~"))
     if looks_like_hub_id:
         return MemalphaStreams.from_hub(source, split=split, **settings)
-    raise DataError(f'no such file or folder: {source!r}; expected "builtin", a path to a parquet file or folder, or a hub id')
+    raise DataError(
+        f'no such file or folder: {source!r}; expected "builtin", a path to a parquet file or folder, or a hub id'
+    )
