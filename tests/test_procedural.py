@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from memenvs.reading.base import Reading
 from memenvs.reading.extractive import ExtractiveReader
 from memenvs.scoring import score
 from memenvs.streams.procedural import FAMILIES, ProceduralSettings, ProceduralStreams
+from memenvs.streams.procedural.plot import draw_plot
+from memenvs.streams.procedural.threads import Fact
 from memenvs.streams.sentences import sentences
 from memenvs.streams.types import Question, Stream, StreamDataset
 
@@ -205,6 +208,28 @@ def test_default_stream_has_the_mix_of_questions() -> None:
     stream = ProceduralStreams()[0]
     counts = {family: stream.metadata["families"].count(family) for family in FAMILIES}
     assert counts == dict(zip(FAMILIES, (8, 4, 2, 4), strict=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("T", "size", "distractors"), [(400, 6, 0.57), (150, 40, 0.0), (4, 3, 0.9)])
+def test_extreme_sizes_fill_up_without_a_name_or_an_answer_meaning_two_things(
+    family: str, T: int, size: int, distractors: float
+) -> None:
+    stream = ProceduralStreams(T=T, sentences=size, distractors=distractors, families=(family,), questions=100)[0]
+    assert [len(sentences(chunk.text)) for chunk in stream.chunks] == [size] * T
+    assert stream.questions
+    answers: dict[str, set[str]] = {}
+    for question in stream.questions:
+        answers.setdefault(question.text, set()).update(question.references)
+    assert all(len(found) == 1 for found in answers.values())
+
+
+def test_a_fact_is_told_in_one_thread_only() -> None:
+    """Two threads about the same attribute of the same subject would contradict each other."""
+    for fields in ({}, {"T": 400, "distractors": 0.0, "families": FAMILIES[:1]}):
+        plot = draw_plot(random.Random(1), ProceduralSettings(**fields))
+        facts = [thread for thread in plot.threads if isinstance(thread, Fact)]
+        assert len({(fact.subject, fact.attribute.name) for fact in facts}) == len(facts) > 20
 
 
 def test_sentences_have_a_readable_length() -> None:

@@ -42,10 +42,11 @@ class Plot:
 
 
 def _paired(rng: random.Random, first: tuple[str, ...], second: tuple[str, ...], count: int) -> list[str]:
-    """``count`` distinct names; no word occurs twice as long as there are enough words."""
-    a, b = rng.sample(first, len(first)), rng.sample(second, len(second))
-    # Each full round shifts the second words by one, so pairs repeat only after len(first) * len(second) names.
-    return [f"{a[n % len(a)]} {b[(n + n // len(a)) % len(b)]}" for n in range(count)]
+    """``count`` distinct names, or all there are; no word occurs twice as long as there are enough words."""
+    size = min(len(first), len(second))
+    a, b = rng.sample(first, size), rng.sample(second, size)
+    # Each full round shifts the second words by one, so pairs repeat only after size * size names.
+    return [f"{a[n % size]} {b[(n + n // size) % size]}" for n in range(min(count, size * size))]
 
 
 def _lengths(rng: random.Random, budget: int, low: int, high: int, long_chance: float) -> list[int]:
@@ -156,10 +157,9 @@ def draw_plot(rng: random.Random, settings: ProceduralSettings) -> Plot:
     plot.updated = cast.facts(rng, slots, updated, True)
     plot.labels = _labels(rng, examples)
     plot.topics = [Topic.draw(rng, topic, n) for topic, n in zip(cast.topics, topic_lengths, strict=False)]
-    doings = rng.sample([(p, action) for p in cast.people for action in vocabulary.EVENTS], len(event_lengths))
-    plot.events = [
-        Event.draw(rng, person, action, n) for (person, action), n in zip(doings, event_lengths, strict=True)
-    ]
+    doings = [(person, action) for person in cast.people for action in vocabulary.EVENTS]
+    doings = rng.sample(doings, min(len(doings), len(event_lengths)))
+    plot.events = [Event.draw(rng, who, action, n) for (who, action), n in zip(doings, event_lengths, strict=False)]
 
     left = total - sum(len(thread.texts) for thread in plot.threads)
     junk = _UNASKED_SHARE + _REPEAT_SHARE + _TALK_SHARE
