@@ -1,4 +1,4 @@
-"""Builtin streams: determinism, form, evidence, settings, and that they can be answered from the evidence alone."""
+"""Builtin streams: determinism, form, evidence, settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -16,17 +15,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from memenvs.errors import SettingsError
-from memenvs.memory.bank import MemoryBank
-from memenvs.memory.operations import Operation
-from memenvs.memory.retrieval import BM25Retriever
-from memenvs.reading.base import Reading
-from memenvs.reading.extractive import ExtractiveReader
-from memenvs.scoring import score
 from memenvs.streams.procedural import FAMILIES, ProceduralSettings, ProceduralStreams
 from memenvs.streams.procedural.plot import draw_plot
 from memenvs.streams.procedural.threads import Fact
 from memenvs.streams.sentences import sentences
-from memenvs.streams.types import Question, Stream, StreamDataset
+from memenvs.streams.types import Stream, StreamDataset
 
 SOURCES = {
     "accurate-retrieval": {"builtin-fact"},
@@ -36,29 +29,8 @@ SOURCES = {
 }
 
 
-def grade(contents: Iterable[str], questions: Sequence[Question]) -> float:
-    """Mean score of the default reader over a memory of ``contents``, five items retrieved."""
-    retriever = BM25Retriever()
-    retriever.follow(MemoryBank().apply(Operation("INSERT", content) for content in contents).changes)
-    readings = []
-    for question in questions:
-        items = tuple((item.id, item.content) for _, item in retriever.top_k(question.text, 5))
-        readings.append(Reading(question.text, items, question.source))
-    answers = ExtractiveReader().read(readings)
-    return statistics.mean(score(a.text, q.references, q.source) for a, q in zip(answers, questions, strict=True))
-
-
-def evidence_of(stream: Stream) -> list[str]:
-    return list(dict.fromkeys(e.text for question in stream.questions for e in question.evidence))
-
-
 def told(stream: Stream) -> list[str]:
     return [sentence for chunk in stream.chunks for sentence in sentences(chunk.text)]
-
-
-def oracle(count: int = 40, **settings: object) -> float:
-    data = ProceduralStreams(split="test", **settings)
-    return statistics.mean(grade(evidence_of(data[i]), data[i].questions) for i in range(count))
 
 
 # --- what makes a group: the same stream everywhere -----------------------------------------------------------------
@@ -339,88 +311,3 @@ def test_bad_settings_are_refused_with_the_way_out(fields: dict[str, object], me
 def test_settings_object_and_fields_are_the_same() -> None:
     assert ProceduralStreams(settings=ProceduralSettings(T=5))[1] == ProceduralStreams(T=5)[1]
     assert ProceduralStreams(families=["accurate-retrieval"]).settings.families == ("accurate-retrieval",)
-
-
-# --- what can be scored --------------------------------------------------------------------------------------------
-
-
-def test_the_evidence_answers_the_questions() -> None:
-    assert oracle() >= 0.95
-
-
-@pytest.mark.parametrize(("T", "count"), [(4, 40), (40, 20), (100, 8)])
-def test_the_evidence_answers_the_questions_at_other_lengths(T: int, count: int) -> None:
-    assert oracle(count, T=T) >= 0.93
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_evidence_answers_the_questions_of_each_family(family: str) -> None:
-    assert oracle(20, families=(family,)) >= 0.93
-
-
-def test_an_empty_memory_scores_nothing() -> None:
-    assert statistics.mean(grade([], ProceduralStreams()[i].questions) for i in range(10)) == 0
-
-
-def test_storing_everything_is_clearly_worse_than_storing_what_matters() -> None:
-    data = ProceduralStreams(split="test")
-    everything = statistics.mean(grade(told(data[i]), data[i].questions) for i in range(20))
-    assert 0.45 <= everything <= 0.8
-
-
-def test_outdated_facts_lose_their_questions() -> None:
-    data = ProceduralStreams(split="test", families=("conflict-resolution",))
-    for i in range(10):
-        stream = data[i]
-        first = {j: text for j, _, text in reversed(stream.metadata["stale"])}
-        assert grade(first.values(), stream.questions) == 0
-
-
-def test_stale_items_beside_current_ones_cost_score() -> None:
-    data = ProceduralStreams(split="test", families=("conflict-resolution",))
-    scores = []
-    for i in range(20):
-        stream = data[i]
-        scores.append(
-            grade([*(text for _, _, text in stream.metadata["stale"]), *evidence_of(stream)], stream.questions)
-        )
-    assert statistics.mean(scores) <= 0.6
-
-
-@pytest.mark.parametrize(("relevance", "least"), [(1.0, 0.95), (0.5, 0.93), (0.0, 0.93)])
-def test_a_chunk_answers_its_own_questions(relevance: float, least: float) -> None:
-    data = ProceduralStreams(split="test", relevance=relevance)
-    chunks = [chunk for i in range(10) for chunk in data[i].chunks if chunk.questions]
-    assert statistics.mean(grade(sentences(chunk.text), chunk.questions) for chunk in chunks) >= least
-
-
-# --- splitting sentences -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("", []),
-        ("  \n ", []),
-        ("One", ["One"]),
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ("It opens at 7:30. See you.", ["It opens at 7:30.", "See you."]),
-        ("Version 1.5 is out.", ["Version 1.5 is out."]),
-        ("Sentence: a b\nLabel: 3\n\nSentence: c", ["Sentence: a b", "Label: 3", "Sentence: c"]),
-        (" a.  b. ", ["a.", "b."]),
-    ],
-)
-def test_sentences(text: str, wanted: list[str]) -> None:
-    assert sentences(text) == wanted
-
-
-@given(st.text(alphabet="ab .!?\n\t", max_size=60))
-def test_sentences_lose_no_word(text: str) -> None:
-    found = sentences(text)
-    assert " ".join(found).split() == text.split()
-    assert all(part == part.strip() and part for part in found)
-
-
-def test_sentences_gives_a_list_of_ones_own() -> None:
-    sentences("One. Two.").clear()
-    assert sentences("One. Two.") == ["One.", "Two."]

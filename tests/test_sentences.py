@@ -1,0 +1,38 @@
+"""Splitting text into sentences."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memenvs.streams.sentences import sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", []),
+        ("  \n ", []),
+        ("One", ["One"]),
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("It opens at 7:30. See you.", ["It opens at 7:30.", "See you."]),
+        ("Version 1.5 is out.", ["Version 1.5 is out."]),
+        ("Sentence: a b\nLabel: 3\n\nSentence: c", ["Sentence: a b", "Label: 3", "Sentence: c"]),
+        (" a.  b. ", ["a.", "b."]),
+    ],
+)
+def test_sentences(text: str, wanted: list[str]) -> None:
+    assert sentences(text) == wanted
+
+
+@given(st.text(alphabet="ab .!?\n\t", max_size=60))
+def test_sentences_lose_no_word(text: str) -> None:
+    found = sentences(text)
+    assert " ".join(found).split() == text.split()
+    assert all(part == part.strip() and part for part in found)
+
+
+def test_sentences_gives_a_list_of_ones_own() -> None:
+    sentences("One. Two.").clear()
+    assert sentences("One. Two.") == ["One.", "Two."]
