@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -183,7 +184,7 @@ def test_default_stream_has_the_mix_of_questions() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("T", "size", "distractors"), [(400, 6, 0.57), (150, 40, 0.0), (4, 3, 0.9)])
+@pytest.mark.parametrize(("T", "size", "distractors"), [(400, 6, 0.57), (150, 40, 0.0), (4, 3, 0.9), (4, 3, 0.0)])
 def test_extreme_sizes_fill_up_without_a_name_or_an_answer_meaning_two_things(
     family: str, T: int, size: int, distractors: float
 ) -> None:
@@ -194,6 +195,13 @@ def test_extreme_sizes_fill_up_without_a_name_or_an_answer_meaning_two_things(
     for question in stream.questions:
         answers.setdefault(question.text, set()).update(question.references)
     assert all(len(found) == 1 for found in answers.values())
+
+
+def test_every_mix_of_families_fills_the_smallest_streams_exactly() -> None:
+    for size, share, number in itertools.product(range(3, 9), (0.0, 0.05, 0.3, 0.9), range(1, len(FAMILIES) + 1)):
+        for families in itertools.combinations(FAMILIES, number):
+            stream = ProceduralStreams(T=4, sentences=size, distractors=share, families=families)[size]
+            assert [len(sentences(chunk.text)) for chunk in stream.chunks] == [size] * 4
 
 
 def test_a_fact_is_told_in_one_thread_only() -> None:

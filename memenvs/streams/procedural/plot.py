@@ -129,8 +129,9 @@ def draw_plot(rng: random.Random, settings: ProceduralSettings) -> Plot:
     """Draw threads that fill exactly ``T * sentences`` sentences, and the order in which they are told."""
     total = settings.T * settings.sentences
     weight = sum(_RELEVANT_SHARES[family] for family in settings.families)
+    # Rounded down: the families together must not outgrow the stream.
     budget = {
-        family: round(total * (1 - settings.distractors) * _RELEVANT_SHARES[family] / weight)
+        family: int(total * (1 - settings.distractors) * _RELEVANT_SHARES[family] / weight)
         if family in settings.families
         else 0
         for family in _RELEVANT_SHARES
@@ -178,7 +179,7 @@ def draw_plot(rng: random.Random, settings: ProceduralSettings) -> Plot:
     # Shuffle the sentences, then hand each thread's places out in its own order: updates come after what they update.
     order = [thread for thread in plot.threads for _ in thread.texts]
     rng.shuffle(order)
-    for position, thread in enumerate(order[:total]):
+    for position, thread in enumerate(order):
         plot.tellings.append((thread, len(thread.steps)))
         thread.steps.append(position // settings.sentences)
     return plot
