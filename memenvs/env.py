@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -71,14 +72,17 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     * Truncation: never.
 
     ## Information
-    Always: ``data``, ``stream`` (id), ``T``, ``timestamp`` (of the chunk shown, or None), ``memory`` (tuple of `MemoryItem`),
-    ``memory_tokens``, ``failure`` (first failure of the reader, or None). After a step: ``operations`` (tuple of `OperationOutcome`),
-    ``parse_error`` (or None), ``chunk_questions`` (tuple of `ReadingRecord`, answered from the memory at this step). At the end:
-    ``questions`` (tuple of `ReadingRecord`) and ``r_global``. ``env.unwrapped.record`` is the whole episode as plain data.
+    * Always: ``data``, ``stream`` (id), ``T``, ``timestamp`` (of the chunk shown, or None), ``memory`` (tuple of `MemoryItem`),
+      ``memory_tokens``, ``failure`` (first failure of the reader, or None).
+    * After a step: ``operations`` (tuple of `OperationOutcome`), ``parse_error`` (or None), ``chunk_questions`` (tuple of
+      `ReadingRecord`, answered from the memory at this step).
+    * At the end: ``questions`` (tuple of `ReadingRecord`) and ``r_global``.
+
+    ``env.unwrapped.record`` is the finished episode as plain data.
 
     ## Arguments
-    * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be a `StreamDataset`, which fixes
-      the other two.
+    * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be an open `StreamDataset`.
+    * ``families``: question families of builtin streams; None for all.
     * ``reader``: a name for `memenvs.reading.make_reader`, or a `Reader`.
     * ``k``, ``idf``: items retrieved per question and the kind of BM25.
     * ``chunk_questions``: how many questions of each chunk are read after its step; 0 for none.
@@ -96,12 +100,13 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     * v0: initial version.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(
         self,
-        data: str | StreamDataset = "builtin",
+        data: str | Path | StreamDataset = "builtin",
         split: str = "train",
+        families: Sequence[str] | None = None,
         data_settings: dict[str, Any] | None = None,
         reader: str | Reader = "extractive",
         k: int = 5,
@@ -118,7 +123,13 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     ) -> None:
         if not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be in (0, 1], got {question_share}")
-        self.dataset = load(data, split=split, **(data_settings or {})) if isinstance(data, str) else data
+        settings = (data_settings or {}) | ({} if families is None else {"families": list(families)})
+        if isinstance(data, (str, Path)):
+            self.dataset = load(data, split=split, **settings)
+        elif settings:
+            raise SettingsError(f"an open data set takes no settings, got {', '.join(settings)}")
+        else:
+            self.dataset = data
         if not len(self.dataset):
             raise DataError(f"the split {self.dataset.split!r} of {self.dataset.source!r} holds no streams")
         self.reader = make_reader(reader)
@@ -138,7 +149,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             }
         )
         self.action_space = UnicodeText(MAX_MESSAGE_CHARS)
-        self._max_chars = max_chars
+        self.max_chars = max_chars
         self._idf = idf
         BM25Retriever(idf=idf)  # refuse an unknown idf here rather than at the first reset
         self._question_share = question_share
@@ -206,7 +217,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             raise SettingsError(f'the option "stream" must be an index below {len(self.dataset)}, got {index!r}')
         stream = self.dataset[int(index)]
         for step, chunk in enumerate(stream.chunks):
-            if len(chunk.text) > self._max_chars:
+            if len(chunk.text) > self.max_chars:
                 raise DataError(
                     f"chunk {step} of stream {stream.id!r} has {len(chunk.text)} characters; "
                     f"make the environment with max_chars={len(chunk.text)} or more"
@@ -233,7 +244,9 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             self.supply(action, *read(self.reader, self.prepare(action)))
         assert self._prepared is not None
         if action is not self._prepared.action:
-            raise EpisodeError("step() got another message than prepare(); a wrapper that changes messages cannot be batched")
+            raise EpisodeError(
+                "step() got another message than prepare(); a wrapper that changes messages cannot be batched"
+            )
         prepared, self._prepared = self._prepared, None
         episode = self.episode
         step = episode.answer(prepared.answers, prepared.failure)
@@ -261,7 +274,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         """Hand in the answers to `prepare`'s readings; None and a message where the reader failed."""
         self._prepared = _Prepared(action, answers, failure)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """With ``render_mode="ansi"``: the chunk, the memory with what changed, and at the end which item answered what."""
         if self.render_mode is None:
             gym.logger.warn('render() needs a render mode: gym.make(..., render_mode="ansi")')
@@ -284,7 +297,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
 
     def _observation(self) -> dict[str, Any]:
         seen = self.episode.observe()
-        return {"chunk": seen.chunk, "memory": render_memory(seen.memory, self._max_chars), "step": seen.step}
+        return {"chunk": seen.chunk, "memory": render_memory(seen.memory, self.max_chars), "step": seen.step}
 
     def _info(self) -> dict[str, Any]:
         episode = self.episode

@@ -41,7 +41,7 @@ _FLAT = "FineMem-Memalpha-Flat-v0"
 def register_all() -> None:
     """Register every id; called once by ``import memenvs``."""
     for env_id, (_, families) in _FAMILIES.items():
-        kwargs: dict[str, Any] = {} if families is None else {"data_settings": {"families": families}}
+        kwargs: dict[str, Any] = {} if families is None else {"families": families}
         gym.register(env_id, entry_point="memenvs.env:MemoryEnv", kwargs=kwargs)
     gym.register(_FLAT, entry_point="memenvs.wrappers.flat:make_flat")
 

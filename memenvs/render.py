@@ -43,9 +43,9 @@ def render_episode(episode: Episode) -> str:
     """Where the episode stands, for a person.
 
     Returns:
-        Lines of at most `WIDTH` columns: the step just finished (chunk, operations with validity and reasons, chunk questions), the memory
-        with what that step changed (``+`` inserted, ``~`` updated, ``-`` deleted), and the next chunk or, at the end, each global
-        question with prediction, references, score, the items retrieved and the ones that answered it.
+        Lines of at most `WIDTH` columns: the step just finished (chunk, operations with validity and reasons, chunk questions),
+        the memory with what that step changed (``+`` inserted, ``~`` updated, ``-`` deleted), and the next chunk or, at the end,
+        each global question with prediction, references, score, the items retrieved and the ones that answered it.
     """
     lines = _wrapped(f"step {episode.step}/{episode.T}  ", f"stream {episode.stream.id}, {_size(episode)}")
     if episode.failure is not None:
@@ -55,7 +55,11 @@ def render_episode(episode: Episode) -> str:
         lines += ["", _rule(f"chunk {last.step} (processed, {last.chunk_tokens} tokens)"), *_wrapped("  ", last.chunk)]
         lines += ["", _rule("operations"), *_operations(last)]
         if last.readings:
-            lines += ["", _rule("chunk questions"), *(line for reading in last.readings for line in _reading(reading, None))]
+            lines += [
+                "",
+                _rule("chunk questions"),
+                *(line for reading in last.readings for line in _reading(reading, None)),
+            ]
     lines += ["", _rule("memory"), *_memory(episode, last)]
     if not episode.done:
         chunk = episode.observe()
@@ -140,7 +144,9 @@ def _reading(reading: ReadingRecord, number: int | None) -> Iterator[str]:
     score = " fail" if reading.score is None else f"{reading.score:5.2f}"
     lead = "" if number is None else f"{number:3}. "
     yield from _wrapped(f"{lead}{score}  ", reading.question)
-    yield from _wrapped("         said ", "(the reader failed)" if reading.prediction is None else reading.prediction or "(nothing)")
+    yield from _wrapped(
+        "         said ", "(the reader failed)" if reading.prediction is None else reading.prediction or "(nothing)"
+    )
     yield from _wrapped("       wanted ", " | ".join(reading.references))
 
 

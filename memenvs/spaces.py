@@ -77,7 +77,7 @@ def _flatten_space(space: UnicodeText) -> Box:
 
 
 @flatten.register(UnicodeText)
-def _flatten(space: UnicodeText, x: str) -> np.ndarray:
+def _flatten(space: UnicodeText, x: str) -> np.ndarray:  # type: ignore[misc]
     codes = encode(x)
     flat = np.zeros(space.max_length, np.int32)
     flat[: len(codes)] = np.where(codes == 0, _NUL, codes)
@@ -85,7 +85,7 @@ def _flatten(space: UnicodeText, x: str) -> np.ndarray:
 
 
 @unflatten.register(UnicodeText)
-def _unflatten(space: UnicodeText, x: np.ndarray) -> str:
+def _unflatten(space: UnicodeText, x: np.ndarray) -> str:  # type: ignore[misc]
     codes = x[x != 0]
     return decode(np.where(codes == _NUL, 0, codes))
 

@@ -1,7 +1,8 @@
 """The contract of a memenvs environment, as a test that anybody can run.
 
 * `check` - all checks on an id or an environment, wrapped or not.
-* `check_spaces`, `check_seeding`, `check_other_process`, `check_length`, `check_rewards`, `check_snapshot`, `check_reader_failure` - one each.
+* `check_spaces`, `check_seeding`, `check_other_process`, `check_length`, `check_rewards`, `check_snapshot`,
+  `check_reader_failure` - one each.
 * `EnvContract` - the checks as methods for a pytest class.
 * `FailingReader` - a reader that never answers.
 
@@ -163,13 +164,15 @@ def check_length(env: Env, seed: int = 0) -> None:
             try:
                 _, _, terminated, truncated, info = env.step(action)
             except Exception as error:
-                raise AssertionError(RAISED.format(steps, f"{type(error).__name__}: {error}", _short(action))) from error
+                raise AssertionError(
+                    RAISED.format(steps, f"{type(error).__name__}: {error}", _short(action))
+                ) from error
             steps += 1
             assert truncated is False, TRUNCATED.format(truncated)
             assert info["T"] == length, T_CHANGED.format(length, info["T"], steps)
             if terminated:
                 break
-        assert steps == length and terminated, WRONG_LENGTH.format(steps, name, length)
+        assert (steps, terminated) == (length, True), WRONG_LENGTH.format(steps, name, length)
 
 
 def check_rewards(env: Env, seed: int = 0) -> None:

@@ -9,10 +9,9 @@ Both agents act at every step, as the parallel API asks; the message of the one 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.spaces import Dict, Discrete
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers
@@ -20,6 +19,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from memenvs.env import RESET_OPTIONS, MemoryEnv
 from memenvs.episode import Episode
+from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.reading import Answer, Reading
 from memenvs.render import render_episode, render_memory
 from memenvs.scoring import score
@@ -31,8 +31,8 @@ MANAGER, READER = "manager", "reader"
 class parallel_env(ParallelEnv[str, dict[str, Any], str]):  # noqa: N801 - PettingZoo's name for it
     """A manager and a reader that learn together.
 
-    Observations: ``manager``: ``chunk``, ``memory``, ``step`` as in `MemoryEnv`. ``reader``: ``question``, ``items`` (one line ``[id] content`` per
-    retrieved item, best first) and ``step`` (questions answered so far); empty texts while the manager works.
+    Observations: ``manager``: ``chunk``, ``memory``, ``step`` as in `MemoryEnv`. ``reader``: ``question``, ``items`` (one line
+    ``[id] content`` per retrieved item, best first) and ``step`` (questions answered so far); empty texts while the manager works.
 
     Actions: a message each. The manager's holds memory operations, the reader's is the answer itself.
 
@@ -45,19 +45,26 @@ class parallel_env(ParallelEnv[str, dict[str, Any], str]):  # noqa: N801 - Petti
         kwargs: arguments of `MemoryEnv`; its reader is not used, and no chunk questions are read.
     """
 
-    metadata = {"name": "memory_two_agent_v0", "render_modes": ["ansi"], "render_fps": 1, "is_parallelizable": True}  # noqa: RUF012
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "memory_two_agent_v0",
+        "render_modes": ["ansi"],
+        "render_fps": 1,
+        "is_parallelizable": True,
+    }
 
     def __init__(self, questions: int = 1024, **kwargs: Any) -> None:
         self._core = MemoryEnv(**kwargs | {"chunk_questions": 0})
         self.render_mode = self._core.render_mode
-        text = self._core.observation_space["chunk"]
-        assert isinstance(text, UnicodeText)
-        self._chars = text.max_length
+        self._chars = self._core.max_chars
         self.possible_agents = [MANAGER, READER]
         self.agents: list[str] = []
-        reading = {"question": UnicodeText(self._chars), "items": UnicodeText(self._chars), "step": Discrete(questions + 1)}
+        reading = {
+            "question": UnicodeText(self._chars),
+            "items": UnicodeText(self._chars),
+            "step": Discrete(questions + 1),
+        }
         self.observation_spaces = {MANAGER: self._core.observation_space, READER: Dict(reading)}
-        self.action_spaces = {agent: UnicodeText(self._core.action_space.max_length) for agent in self.possible_agents}
+        self.action_spaces = {agent: UnicodeText(MAX_MESSAGE_CHARS) for agent in self.possible_agents}
         self._readings: list[Reading] = []
         self._answers: list[Answer] = []
 
@@ -127,10 +134,14 @@ class parallel_env(ParallelEnv[str, dict[str, Any], str]):  # noqa: N801 - Petti
         manager = self._observation
         if waiting:
             # The core is still inside the last step: the manager sees what it made of the memory.
-            manager = manager | {"chunk": "", "memory": render_memory(self.episode.bank.items, self._chars), "step": self.episode.T}
+            manager = manager | {
+                "chunk": "",
+                "memory": render_memory(self.episode.bank.items, self._chars),
+                "step": self.episode.T,
+            }
         return {
             MANAGER: dict(manager),
-            READER: {"question": question, "items": items[: self._chars], "step": np.int64(answered)},
+            READER: {"question": question, "items": items[: self._chars], "step": answered},
         }
 
     def _infos(self) -> dict[str, dict[str, Any]]:

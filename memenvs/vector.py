@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -45,7 +45,8 @@ class MemoryVectorEnv(SyncVectorEnv):
             raise SettingsError(f"num_envs must be at least 1, got {num_envs}")
         first = MemoryEnv(**kwargs)
         self.reader = first.reader
-        shared = kwargs | {"data": first.dataset, "reader": first.reader}
+        opened = {"data": first.dataset, "families": None, "data_settings": None, "reader": first.reader}
+        shared = kwargs | opened
 
         def make() -> gym.Env:
             env: gym.Env = MemoryEnv(**shared)
@@ -64,7 +65,7 @@ class MemoryVectorEnv(SyncVectorEnv):
         Raises:
             EpisodeError: called before `reset`, or the reader gave a wrong number of answers.
         """
-        cores = [env.unwrapped for env in self.envs]
+        cores = [cast(MemoryEnv, env.unwrapped) for env in self.envs]
         running = [(core, action) for core, action in zip(cores, actions, strict=True) if not core.episode.done]
         asked = [core.prepare(action) for core, action in running]
         together = [reading for readings in asked for reading in readings]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -33,13 +34,14 @@ class _Slot(NamedTuple):
     similarity: float
 
 
-class SentenceArrays(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorArgs):
+class SentenceArrays(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructorArgs):
     """One choice per sentence of the chunk, all in one step: T stays the stream's T, and ``info`` passes through.
 
     Observation: ``Box(-1, 1)``, float32 ``(slots * (size + 4) + 4,)``; per slot the hashed words of its sentence and `EXTRAS`, then
-    `GLOBALS`. Action: ``MultiDiscrete([3] * slots)``: `SKIP`, `INSERT` the sentence, or `UPDATE` the item nearest to it with the sentence.
-    A choice that the mask rules out does nothing. ``action_masks()`` is what MaskablePPO looks for; ``info["action_mask"]`` is the
-    same array.
+    `GLOBALS`.
+
+    Action: ``MultiDiscrete([3] * slots)``: `SKIP`, `INSERT` the sentence, or `UPDATE` the item nearest to it with the sentence. A
+    choice that the mask rules out does nothing. MaskablePPO looks for ``action_masks()``; ``info["action_mask"]`` is the same.
 
     Reward wrappers may sit inside or outside.
 
@@ -73,7 +75,9 @@ class SentenceArrays(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstr
         self._known: dict[str, MemoryItem] = {}
         self._seen = ""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """See `MemoryEnv.reset`."""
         _, info = self.env.reset(seed=seed, options=options)
         self._retriever, self._known, self._seen = BM25Retriever(), {}, ""
@@ -149,7 +153,7 @@ def _pieces(parts: list[str], count: int) -> list[str]:
     if len(parts) <= count:
         return parts
     cuts = [i * len(parts) // count for i in range(count + 1)]
-    return [" ".join(parts[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [" ".join(parts[a:b]) for a, b in pairwise(cuts)]
 
 
 def _changes(before: dict[str, MemoryItem], after: dict[str, MemoryItem]) -> Iterable[Change]:
