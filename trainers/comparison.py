@@ -26,15 +26,14 @@ BUDGETED = ("first", "last", "random_budget")
 """Controls that fill a given memory size."""
 
 
-def make_control(name: str, env: EnvSettings, token_budget: int | None = None) -> Agent:
-    """A control that knows the environment's limits."""
-    settings: dict[str, Any] = {} if name == "nothing" else {
-        "max_operations": env.max_operations,
-        "max_item_tokens": env.max_item_tokens,
-    }  # fmt: skip
-    if name in BUDGETED:
-        settings["token_budget"] = token_budget
-    return make_agent(name, **settings)
+def make_control(name: str, env: EnvSettings, budget: int | None = None) -> Agent:
+    """A control that knows the environment's limits; ``budget`` is the memory size of those in `BUDGETED`."""
+    if name == "nothing":
+        return make_agent(name)
+    tokens = env.memory_budget if budget is None else min(budget, env.memory_budget or budget)
+    return make_agent(
+        name, max_operations=env.max_operations, max_item_tokens=env.max_item_tokens, memory_budget=tokens
+    )
 
 
 def evaluate_control(

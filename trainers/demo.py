@@ -206,11 +206,6 @@ def learned_rows(settings: DemoSettings) -> tuple[list[dict[str, Any]], dict[str
     return rows, curves
 
 
-def _control(job: tuple[str, EnvSettings, list[int], list[int], int]) -> list[EpisodeScore]:
-    name, env, streams, budgets, seed = job
-    return evaluate_control(name, env, "test", streams, budgets, seed)
-
-
 def control_rows(
     settings: DemoSettings, budgets: list[int], names: Iterable[str] = (*CONTROLS, *BUDGETED)
 ) -> list[dict[str, Any]]:
@@ -222,10 +217,14 @@ def control_rows(
     for name in names:
         # Only the random ones have draws to average over.
         seeds = range(settings.seeds if name.startswith("random") else 1)
-        runs = [_control((name, env, streams, budgets, seed)) for seed in seeds]
+        runs = [evaluate_control(name, env, "test", streams, budgets, seed) for seed in seeds]
         rows.append(row(name.replace("_", " ") + (" (equal memory)" if name in BUDGETED else ""), runs, kind="control"))
     rows.append(
-        row("keep everything, no quota", [_control(("keep_everything", free, streams, budgets, 0))], kind="control")
+        row(
+            "keep everything, no quota",
+            [evaluate_control("keep_everything", free, "test", streams, None)],
+            kind="control",
+        )
     )
     return rows
 

@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from memenvs.errors import SettingsError
+from trainers.settings import EnvSettings, TrainSettings
+
+
+def parquet(path):
+    columns = {
+        "instance_id": [0],
+        "chunks": ['["Ann lives in Oslo.", "Bob has a dog."]'],
+        "questions_and_answers": ['[{"question": "Where does Ann live?", "answer": "Oslo"}]'],
+        "data_source": ["squad"],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return str(path)
+
+
+def test_an_environment_gets_its_limits_and_its_data():
+    env = EnvSettings(T=7, max_operations=2, memory_budget=50).make("test")
+    _, info = env.reset(seed=0)
+    assert info["T"] == 7
+    assert env.unwrapped.settings.limits.max_operations == 2
+    assert env.unwrapped.dataset.split == "test"
+
+
+def test_an_id_keeps_its_family_when_T_is_set():
+    env = EnvSettings(env_id="FineMem-Memalpha-Conflict-v0", T=8).make("test")
+    assert set(env.unwrapped.dataset[0].metadata["families"]) == {"conflict-resolution"}
+    assert env.unwrapped.dataset[0].T == 8
+
+
+def test_settings_of_builtin_data_are_refused_elsewhere(tmp_path):
+    with pytest.raises(SettingsError, match="builtin"):
+        EnvSettings(data=parquet(tmp_path / "train.parquet"), T=7).make("train")
+
+
+def test_held_out_data_is_the_test_file_beside_and_never_the_training_file(tmp_path):
+    train = parquet(tmp_path / "train.parquet")
+    settings = TrainSettings(env=EnvSettings(data=train))
+    with pytest.raises(SettingsError, match="eval_data"):
+        settings.make_heldout()
+    parquet(tmp_path / "test.parquet")
+    assert settings.make_heldout().unwrapped.dataset.split == "test"
+    with pytest.raises(SettingsError, match="eval_data"):
+        TrainSettings(env=EnvSettings(data=str(tmp_path / "test.parquet"))).make_heldout()
+
+
+def test_presets_without_chunk_questions_read_none():
+    assert TrainSettings(reward="outcome").make_env().unwrapped.settings.chunk_questions == 0
+    assert TrainSettings(reward="finemem").make_env().unwrapped.settings.chunk_questions == 5
+
+
+def test_the_scale_reaches_the_reward():
+    for scale in ("sum", "mean"):
+        env = TrainSettings(env=EnvSettings(T=5), reward="finemem", scale=scale).make_env()
+        assert env.choices["scale"] == scale
+
+
+def test_the_fingerprint_ignores_only_what_does_not_change_the_numbers():
+    base = TrainSettings()
+    assert replace(base, updates=999).fingerprint == base.fingerprint
+    assert replace(base, learning_rate=1e-3).fingerprint != base.fingerprint
+    assert replace(base, env=EnvSettings(k=3)).fingerprint != base.fingerprint
+
+
+@pytest.mark.parametrize("change", [{"group_size": 1}, {"updates": 0}, {"eval_every": 0}])
+def test_impossible_settings_are_refused(change):
+    with pytest.raises(SettingsError, match="at least"):
+        TrainSettings(**change)
