@@ -202,7 +202,7 @@ def scores(act: Any, episodes: int = 20) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 def test_ppo_learns_to_write(masked: bool):
-    """320 episodes beat the same policy untrained, on other streams, by a margin of several standard errors."""
+    """320 episodes of per-step rewards beat random choices on held-out streams (about .53 against .36)."""
     pytest.importorskip("sb3_contrib")
     import torch
     from sb3_contrib import MaskablePPO
@@ -222,15 +222,15 @@ def test_ppo_learns_to_write(masked: bool):
     policy = {"net_arch": [128]}
     model = (MaskablePPO if masked else PPO)("MlpPolicy", env, seed=0, device="cpu", policy_kwargs=policy, **settings)
 
-    def act(observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        if masked:
-            return model.predict(observation, deterministic=False, action_masks=mask)[0]
-        return model.predict(observation, deterministic=False)[0]
+    rng = np.random.default_rng(0)
 
-    before = scores(act)
+    def trained(observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return model.predict(observation, deterministic=True, **({"action_masks": mask} if masked else {}))[0]
+
+    chance = scores(lambda _, mask: np.array([rng.choice(3, p=row / row.sum()) for row in mask.reshape(-1, 3)]))
     model.learn(6400, callback=StepRewardsCallback())
-    after = scores(act)
-    assert after > before + 0.06, (before, after)
+    learnt = scores(trained)
+    assert learnt > chance + 0.1, (learnt, chance)
 
 
 def test_the_policy_gets_its_masks():
