@@ -83,7 +83,7 @@ class EpisodeRecord:
     memory: tuple[MemoryItem, ...]
     """M_T."""
     failure: str | None = None
-    """The first failure of a reader, or None. A failed episode has no r_global."""
+    """The first failure of a reader, or None. Whatever its other numbers, a failed episode belongs in no statistics."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Reader, k, limits, scoring profile, token counter, version: what the numbers came from."""
 

@@ -25,7 +25,7 @@ def render_memory(items: Sequence[MemoryItem], max_chars: int) -> str:
     Where the text would exceed ``max_chars``, the oldest items are left out and the first line says how many; hidden items keep
     their ids and can still be updated or deleted.
     """
-    lines = [f"[{item.id}] {item.content}" for item in items]
+    lines = [f"[{item.id}] " + item.content.replace("\n", "\n    ") for item in items]
     text = "\n".join(lines)
     if len(text) <= max_chars:
         return text

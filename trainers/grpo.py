@@ -70,7 +70,8 @@ def train(
     optimiser = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
     first = _open(settings, folder, resume, policy, optimiser)
     log = RunLog(folder, COLUMNS, first, tensorboard)
-    envs = [settings.make_env() for _ in range(settings.group_size)]
+    data = settings.env.open("train")
+    envs = [settings.make_env(data) for _ in range(settings.group_size)]
     heldout = settings.make_heldout()
 
     for update in range(first, settings.updates):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import gymnasium as gym
 
 from memenvs.errors import SettingsError
+from memenvs.streams import StreamDataset, load
 from rewards.presets import PRESETS, wrap_reward
 
 
@@ -41,13 +42,8 @@ class EnvSettings:
     reader: str = "extractive"
     """Who answers."""
 
-    def make(self, split: str, evaluation: bool = False) -> gym.Env[Any, Any]:
-        """The environment over one split, without a reward wrapper.
-
-        Args:
-            split: "train" or "test"; a path to one file fixes the split itself.
-            evaluation: ask all global questions and no chunk questions.
-        """
+    def open(self, split: str) -> StreamDataset:
+        """The data of one split; a path to one file fixes the split itself."""
         settings: dict[str, Any] = {}
         given = {"T": self.T, "relevance": self.relevance}
         for name, value in given.items():
@@ -55,13 +51,22 @@ class EnvSettings:
                 if self.data != "builtin":
                     raise SettingsError(f"{name} is a setting of builtin data; the data is {self.data!r}")
                 settings[name] = value
-        base = gym.spec(self.env_id).kwargs.get("data_settings") or {}
+        families = gym.spec(self.env_id).kwargs.get("families")
+        return load(self.data, split, **settings | ({"families": families} if families else {}))
+
+    def make(self, split: str, evaluation: bool = False, dataset: StreamDataset | None = None) -> gym.Env[Any, Any]:
+        """The environment over one split, without a reward wrapper.
+
+        Args:
+            split: "train" or "test".
+            evaluation: ask all global questions and no chunk questions.
+            dataset: the split's data, if it is open already; environments may share it.
+        """
         return gym.make(
             self.env_id,
             disable_env_checker=True,
-            data=self.data,
-            split=split,
-            data_settings=base | settings,
+            data=self.open(split) if dataset is None else dataset,
+            families=None,
             reader=self.reader,
             k=self.k,
             chunk_questions=0 if evaluation else self.chunk_questions,
@@ -122,13 +127,13 @@ class TrainSettings:
                 f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"
             )
 
-    def make_env(self) -> gym.Env[Any, Any]:
+    def make_env(self, dataset: StreamDataset | None = None) -> gym.Env[Any, Any]:
         """The training environment with its reward; presets that ignore chunk questions do not read any."""
         env = self.env
         if self.reward in ("raw", "outcome", "evidence", "evidence-cited"):
             env = replace(env, chunk_questions=0)
         arguments = {"scale": self.scale} if self.reward in PRESETS else {}
-        return wrap_reward(env.make("train"), self.reward, **arguments)
+        return wrap_reward(env.make("train", dataset=dataset), self.reward, **arguments)
 
     def make_heldout(self) -> gym.Env[Any, Any]:
         """The environment of evaluations: held-out data, all global questions, no chunk questions, no reward wrapper.

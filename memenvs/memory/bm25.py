@@ -188,12 +188,11 @@ class BM25Index:
     def _okapi_mean_idf(self) -> float:
         """Mean over the words of the idf before the floor. Worked out once per change."""
         if self._mean_idf is None:
-            n, total, words = len(self._slot_of), 0.0, 0
-            for df, count in sorted(self._words_with_df.items()):
-                if count:
-                    total += count * (math.log(n - df + 0.5) - math.log(df + 0.5))
-                    words += count
-            self._mean_idf = total / words
+            # Sorted, so that the sum does not depend on the order of past changes.
+            pairs = np.array(sorted(pair for pair in self._words_with_df.items() if pair[1]), dtype=np.float64)
+            df, words = pairs[:, 0], pairs[:, 1]
+            idf = np.log(len(self._slot_of) - df + 0.5) - np.log(df + 0.5)
+            self._mean_idf = float(np.sum(words * idf) / np.sum(words))
         return self._mean_idf
 
     def _slot_scores(self, query: str) -> np.ndarray:

@@ -78,6 +78,7 @@ class MemalphaStreams:
         self._table, self._name = table, name
         self._chunk_questions, self._evidence = chunk_questions, evidence or {}
         self.source, self.split = name, split
+        self._last: tuple[int, Stream] | None = None
         self.max_steps = self._longest()
 
     @classmethod
@@ -144,6 +145,12 @@ class MemalphaStreams:
         """
         if not 0 <= index < len(self):
             raise IndexError(f"stream {index} is out of range: {self._name} has {len(self)}")
+        # The rollouts of a group ask for one stream after the other's reset: the last one is kept.
+        if self._last is None or self._last[0] != index:
+            self._last = index, self._read(index)
+        return self._last[1]
+
+    def _read(self, index: int) -> Stream:
         row = {name: self._table.column(name)[index].as_py() for name in self._table.column_names if name != "prompt"}
         source = self._text(row, "data_source", index)
         chunks = self._json(row, "chunks", index)

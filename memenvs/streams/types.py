@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -75,8 +75,14 @@ class Stream:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) over chunks and questions: equal content, equal fingerprint."""
-        content = [[asdict(c) for c in self.chunks], [asdict(q) for q in self.questions]]
+        chunks = [[chunk.text, chunk.timestamp, [_plain(q) for q in chunk.questions]] for chunk in self.chunks]
+        content = [chunks, [_plain(q) for q in self.questions]]
         return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:16]
+
+
+def _plain(question: Question) -> list[Any]:
+    evidence = [[e.step, e.text] for e in question.evidence]
+    return [question.text, question.references, question.source, evidence]
 
 
 @runtime_checkable

@@ -84,6 +84,7 @@ class ProceduralStreams:
         self.settings = settings if settings is not None else ProceduralSettings(**fields)
         self.max_steps = self.settings.T
         self._length = length
+        self._last: tuple[int, Stream] | None = None
         self._key = json.dumps([GENERATOR_VERSION, seed, split, asdict(self.settings)], sort_keys=True)
 
     @property
@@ -107,6 +108,12 @@ class ProceduralStreams:
         if not -self._length <= number < self._length:
             raise IndexError(f"stream {number} of {self._length}")
         number %= self._length
+        # The rollouts of a group ask for one stream after the other's reset: the last one is kept.
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._make(number)
+        return self._last[1]
+
+    def _make(self, number: int) -> Stream:
         digest = hashlib.sha256(f"{self._key}/{number}".encode()).digest()
         rng = random.Random(int.from_bytes(digest, "big"))
         plot = draw_plot(rng, self.settings)
