@@ -3,9 +3,10 @@ import math
 import pytest
 
 from agents.base import make_agent
+from agents.candidate import CandidateAgent, CandidatePolicy, CandidateSettings
 from memenvs.errors import ReaderError
-from trainers.evaluation import EpisodeScore, evaluate, mean_r_global, memory_share, play
-from trainers.settings import EnvSettings
+from trainers.evaluation import EpisodeScore, evaluate, evaluate_policy, mean_r_global, memory_share, play
+from trainers.settings import EnvSettings, TrainSettings
 
 ENV = EnvSettings(T=4)
 
@@ -49,6 +50,14 @@ def test_a_failed_episode_has_no_score_and_is_left_out_of_the_mean():
     good = EpisodeScore("s", "builtin", 0.5, 10, 100, 0, {})
     assert mean_r_global([failed, good]) == 0.5
     assert math.isnan(mean_r_global([failed]))
+
+
+def test_streams_played_together_score_as_those_played_alone():
+    policy = CandidatePolicy(CandidateSettings(seed=3))
+    alone = evaluate(ENV.make("test", evaluation=True), CandidateAgent(policy), range(5))
+    for together in (1, 2, 5):
+        envs = TrainSettings(env=ENV).make_heldouts(together)
+        assert evaluate_policy(envs, policy, range(5)) == alone
 
 
 def test_evaluation_asks_all_questions_and_no_chunk_questions():

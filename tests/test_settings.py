@@ -42,11 +42,11 @@ def test_held_out_data_is_the_test_file_beside_and_never_the_training_file(tmp_p
     train = parquet(tmp_path / "train.parquet")
     settings = TrainSettings(env=EnvSettings(data=train))
     with pytest.raises(SettingsError, match="eval_data"):
-        settings.make_heldout()
+        settings.make_heldouts(1)
     parquet(tmp_path / "test.parquet")
-    assert settings.make_heldout().unwrapped.dataset.split == "test"
+    assert settings.make_heldouts(1)[0].unwrapped.dataset.split == "test"
     with pytest.raises(SettingsError, match="eval_data"):
-        TrainSettings(env=EnvSettings(data=str(tmp_path / "test.parquet"))).make_heldout()
+        TrainSettings(env=EnvSettings(data=str(tmp_path / "test.parquet"))).make_heldouts(1)
 
 
 def test_presets_without_chunk_questions_read_none():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -164,7 +165,7 @@ def evaluate(
         for source in sorted({key for entry in rows for key in entry} - set(_FIXED))
     }
     title = f"{dataset.source}, {dataset.split}: {len(indices)} streams, reader {facts['reader']}, profile {facts['profile']}"
-    Console().print(show_table(rows, title, heading | shares))
+    Console(width=None if sys.stdout.isatty() else 160).print(show_table(rows, title, heading | shares))
     Console().print(f"written: {out / 'table.json'}, {out / 'table.csv'}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -235,7 +236,8 @@ def main(settings: DemoSettings) -> None:
 
     from trainers.report import write_report
 
-    console = Console()
+    # In a file or a log the table must not be squeezed to 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 160)
     settings.out.mkdir(parents=True, exist_ok=True)
     train_all(settings)
     rows, curves = learned_rows(settings)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from agents.base import Agent
+from agents.base import Agent, View
+from agents.candidate import CandidatePolicy
 from memenvs.record import EpisodeRecord
 
 
@@ -89,6 +90,38 @@ def evaluate(
         if keep is not None:
             keep(record)
         scores.append(EpisodeScore.of(record))
+    return scores
+
+
+def evaluate_policy(
+    envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy, streams: Sequence[int]
+) -> list[EpisodeScore]:
+    """Play streams with a greedy policy, several at once: one forward pass decides for all of them.
+
+    Args:
+        envs: environments over the held-out split; this many streams are played together.
+        policy: decides greedily, so the scores do not depend on how streams are put together.
+        streams: indices in the environments' dataset.
+
+    Returns:
+        One score per stream, in order.
+    """
+    scores: list[EpisodeScore] = []
+    for first in range(0, len(streams), len(envs)):
+        batch = list(zip(envs, streams[first : first + len(envs)], strict=False))
+        views = [View.of(*env.reset(seed=0, options={"stream": index})) for env, index in batch]
+        # Streams of real data differ in length: those that are over leave the batch.
+        active = list(range(len(batch)))
+        while active:
+            decisions = policy.act([views[i] for i in active], greedy=True)
+            going = []
+            for i, decision in zip(active, decisions, strict=True):
+                observation, _, done, _, info = batch[i][0].step(decision.message)
+                views[i] = View.of(observation, info)
+                if not done:
+                    going.append(i)
+            active = going
+        scores += [EpisodeScore.of(env.unwrapped.record) for env, _ in batch]  # type: ignore[attr-defined]
     return scores
 
 

@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.candidate import CandidateAgent, CandidatePolicy, CandidateSettings
+from agents.candidate import CandidatePolicy, CandidateSettings
 from memenvs.errors import DataError
 from memenvs.version import __version__
 from trainers import checkpoint
 from trainers.advantages import group_advantages
 from trainers.comparison import plain, scores_to_json
-from trainers.evaluation import EpisodeScore, evaluate, mean_r_global, memory_share
+from trainers.evaluation import EpisodeScore, evaluate_policy, mean_r_global, memory_share
 from trainers.loss import clipped_loss
 from trainers.rollout import Group, rollout
 from trainers.runlog import RunLog
 from trainers.settings import TrainSettings
 
+EVALUATED_TOGETHER = 32
+"""Held-out streams that are played at once."""
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/failures",
     "train/loss", "train/entropy", "heldout/r_global", "heldout/memory_share",
@@ -72,7 +74,8 @@ def train(
     log = RunLog(folder, COLUMNS, first, tensorboard)
     data = settings.env.open("train")
     envs = [settings.make_env(data) for _ in range(settings.group_size)]
-    heldout = settings.make_heldout()
+    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
 
     for update in range(first, settings.updates):
         groups = []
@@ -93,8 +96,7 @@ def train(
 
         line = _line(settings, update, groups, float(loss.detach()), float(entropies.detach().mean()))
         if (update + 1) % settings.eval_every == 0 or update + 1 == settings.updates:
-            count = min(settings.eval_streams, len(heldout.unwrapped.dataset))  # type: ignore[attr-defined]
-            scores = evaluate(heldout, CandidateAgent(policy), range(count))
+            scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
             line |= {"heldout/r_global": mean_r_global(scores), "heldout/memory_share": memory_share(scores)}
         log.write(update, line)
         if (update + 1) % settings.checkpoint_every == 0 or update + 1 == settings.updates:
@@ -102,9 +104,8 @@ def train(
         progress(update, line)
 
     log.close()
-    count = min(settings.final_streams, len(heldout.unwrapped.dataset))  # type: ignore[attr-defined]
-    scores = evaluate(heldout, CandidateAgent(policy), range(count))
-    _write_result(settings, folder, heldout, scores)
+    scores = evaluate_policy(heldout, policy, held_out_streams[: settings.final_streams])
+    _write_result(settings, folder, heldout[0], scores)
     return policy, scores
 
 

@@ -135,8 +135,8 @@ class TrainSettings:
         arguments = {"scale": self.scale} if self.reward in PRESETS else {}
         return wrap_reward(env.make("train", dataset=dataset), self.reward, **arguments)
 
-    def make_heldout(self) -> gym.Env[Any, Any]:
-        """The environment of evaluations: held-out data, all global questions, no chunk questions, no reward wrapper.
+    def make_heldouts(self, count: int) -> list[gym.Env[Any, Any]]:
+        """Environments for evaluations: held-out data, all global questions, no chunk questions, no reward wrapper.
 
         Raises:
             SettingsError: the training data is one file and no held-out file is known.
@@ -149,7 +149,9 @@ class TrainSettings:
                     f"{data} is one file and no other test.parquet is beside it; name held-out data: eval_data"
                 )
             data = str(beside)
-        return replace(self.env, data=data).make("test", evaluation=True)
+        env = replace(self.env, data=data)
+        dataset = env.open("test")
+        return [env.make("test", evaluation=True, dataset=dataset) for _ in range(count)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for results and checkpoints."""
