@@ -83,7 +83,9 @@ class CandidatePolicy(CandidateNetwork):
             return []
         s = self.settings
         self._table.begin()
-        sets = candidate_sets(views, self._table, s.n_update, s.max_sentences, s.max_delete, s.max_item_tokens)
+        sets = candidate_sets(
+            views, self._table, s.n_update, s.min_similarity, s.max_sentences, s.max_delete, s.max_item_tokens
+        )
         with torch.inference_mode():
             logits, sentence_of, item_of = self(sets, self._table)
             choices = draw(

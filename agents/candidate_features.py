@@ -64,6 +64,7 @@ def candidate_sets(
     views: Sequence[View],
     table: TextTable,
     n_update: int,
+    min_similarity: float,
     max_sentences: int,
     max_delete: int,
     max_item_tokens: int | None,
@@ -74,6 +75,7 @@ def candidate_sets(
         views: B views.
         table: gives rows of numbers for texts; `TextTable.begin` must have been called for this batch.
         n_update: an UPDATE may go to this many items, those most similar to the sentence (ties: the older one).
+        min_similarity: and only to items at least this similar to it.
         max_sentences: only the first ones of a longer chunk are candidates.
         max_delete: in a larger memory only this many items, those written longest ago, can be deleted.
         max_item_tokens: see `agents.units.units`.
@@ -160,7 +162,8 @@ def candidate_sets(
     for b, view in enumerate(views):
         n_s, n_i = len(sentences[b]), len(view.memory)
         n_u = min(n_update, n_i)
-        updates = np.stack([np.repeat(np.arange(n_s), n_u), targets[b, :n_s, :n_u].reshape(-1)], 1)
+        of, rank = np.nonzero(scores[b, :n_s, :n_u] >= min_similarity)
+        updates = np.stack([of, targets[b, of, rank]], 1)
         deletes = np.arange(n_i)
         if n_i > max_delete:
             deletes = np.sort(np.argsort(written[b, :n_i], kind="stable")[:max_delete])
@@ -172,7 +175,7 @@ def candidate_sets(
                 deletes,
                 context[b],
                 insert[b, :n_s].copy(),
-                update[b, :n_s, :n_u].reshape(-1, UPDATE_FEATURES),
+                update[b, of, rank],
                 delete[b, deletes],
                 table.age,
                 rows[b],

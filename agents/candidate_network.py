@@ -36,6 +36,8 @@ class CandidateSettings:
     """The environment's limit on one item; longer sentences are cut into pieces that fit."""
     n_update: int = 2
     """An UPDATE may go to this many items, the most similar ones."""
+    min_similarity: float = 0.5
+    """And only to items at least this similar to its sentence: cosine of word vectors in which names and numbers weigh most."""
     max_sentences: int = 256
     """Candidates per chunk; the sentences beyond are ignored."""
     max_delete: int = 64
@@ -46,10 +48,14 @@ class CandidateSettings:
     """Length of a text's embedding."""
     hidden: int = 64
     """Width of the hidden layers."""
-    init_scale: float = 0.3
+    init_scale: float = 0.1
     """Standard deviation of the initial subword embeddings."""
+    gain: float = 4.0
+    """Factor on a text's embedding. A word is a small part of a text; above 1 it learns faster than the other weights."""
     update_prior: float = -1.0
-    """Initial log-weight of all UPDATEs of one sentence together; an INSERT and STOP have 0."""
+    """Initial log-weight of an UPDATE of an item with similarity 0.5; an INSERT and STOP have 0."""
+    update_slope: float = 6.0
+    """How steeply that rises with the similarity: overwriting something unlike is rarely right."""
     delete_prior: float = -1.0
     """Initial log-weight of all DELETEs together, so that a large memory does not mean more deleting."""
     seed: int = 0
@@ -194,20 +200,14 @@ class CandidateNetwork(nn.Module):
             + role[3].index_select(0, deletes)
             + self.delete(_stack([c.delete_features for c in sets]))
         )
-        priors = [(c.sizes[1] / max(c.sizes[0], 1), c.sizes[2]) for c in sets]
-        log_counts = np.log(np.maximum(np.array(priors, np.float32), 1.0))
-        logits = torch.cat(
-            [
-                torch.relu(stop) @ self.out[0] + self.bias[0],
-                torch.relu(insert) @ self.out[1] + self.bias[1],
-                torch.relu(update) @ self.out[2]
-                + self.bias[2]
-                + torch.from_numpy(s.update_prior - log_counts[flat.owners[1], 0]),
-                torch.relu(delete) @ self.out[3]
-                + self.bias[3]
-                + torch.from_numpy(s.delete_prior - log_counts[flat.owners[2], 1]),
-            ]
+        stop, insert, update, delete = (
+            torch.relu(hidden) @ self.out[kind] + self.bias[kind]
+            for kind, hidden in enumerate((stop, insert, update, delete))
         )
+        update = update + s.update_prior + s.update_slope * (update_features[:, 0] - 0.5)
+        n_delete = np.array([max(c.sizes[2], 1) for c in sets], np.float32)
+        delete = delete + torch.from_numpy(s.delete_prior - np.log(n_delete)[flat.owners[2]])
+        logits = torch.cat([stop, insert, update, delete])
         padded = logits.new_full((flat.item_of.size,), NEVER).index_copy(0, torch.from_numpy(flat.position), logits)
         sentence_of, item_of = torch.from_numpy(flat.sentence_of), torch.from_numpy(flat.item_of)
         return padded.view(sentence_of.shape), sentence_of, item_of
@@ -215,6 +215,7 @@ class CandidateNetwork(nn.Module):
     def _embed(self, ids: NDArray[np.int64], weights: NDArray[np.float32], offsets: NDArray[np.int64]) -> Tensor:
         """Embeddings of U texts given as bags of subwords, (U, dim)."""
         bags = torch.from_numpy(ids), self.subwords, torch.from_numpy(offsets)
+        weights = weights * np.float32(self.settings.gain)
         return nn.functional.embedding_bag(*bags, mode="sum", per_sample_weights=torch.from_numpy(weights))
 
 

@@ -42,12 +42,17 @@ def _subwords(words: Sequence[str], buckets: int) -> tuple[list[int], list[float
     return ids, weights
 
 
-def _lexical(words: Sequence[str]) -> NDArray[np.float32]:
-    """Unit vector of hashed, signed words; short words, which are mostly grammatical, weigh less."""
+def _lexical(written: Sequence[str]) -> NDArray[np.float32]:
+    """Unit vector of hashed, signed words: names and numbers weigh most, short words, mostly grammatical, least."""
+    weights: dict[str, float] = {}
+    for position, word in enumerate(written):
+        telling = (position > 0 and word[0].isupper()) or any(c.isdigit() for c in word)
+        weight = min(len(word), 6) * (2.0 if telling else 1.0)
+        weights[word.lower()] = max(weight, weights.get(word.lower(), 0.0))
     vector = np.zeros(LEXICAL_DIM, np.float32)
-    for word in set(words):
+    for word, weight in weights.items():
         code = zlib.crc32(b"l" + word.encode())
-        vector[code % LEXICAL_DIM] += (1.0 if code & 0x10000 else -1.0) * min(len(word), 6)
+        vector[code % LEXICAL_DIM] += weight if code & 0x10000 else -weight
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm else vector
 
@@ -104,7 +109,7 @@ class TextTable:
         if row == len(self.lexical):
             self.lexical = np.concatenate([self.lexical, np.zeros_like(self.lexical)])
             self.shapes = np.concatenate([self.shapes, np.zeros_like(self.shapes)])
-        self.lexical[row] = _lexical(words)
+        self.lexical[row] = _lexical(written)
         self.shapes[row] = _shape(written)
         self._row[text] = row
         return row

@@ -1,7 +1,7 @@
 """The candidate policy: exact set probabilities, drawing, determinism, gradients, any text."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -20,7 +20,7 @@ from memenvs.memory.bank import MemoryBank, MemoryItem, MemoryLimits
 from memenvs.memory.operations import parse_operations
 
 CHUNK = "Anna lives in Paris. Ben likes tea.\nCarla now works at the harbour. The weather is nice."
-SMALL = CandidateSettings(buckets=64, dim=8, hidden=16)
+SMALL = CandidateSettings(buckets=64, dim=8, hidden=16, min_similarity=-1.0)
 
 
 def items(count, step=0):
@@ -222,19 +222,20 @@ def test_messages_are_valid_for_a_bank_with_the_same_limits():
 
 
 def test_initial_policy_depends_on_the_priors_alone():
-    policy = CandidatePolicy(CandidateSettings(max_operations=1, update_prior=0.0, delete_prior=0.0))
+    priors = {"min_similarity": -1.0, "update_prior": 0.0, "update_slope": 0.0, "delete_prior": 0.0}
+    policy = CandidatePolicy(CandidateSettings(max_operations=1, **priors))
     views = [View(CHUNK, items(40), 0, 20)]
     counts = {"SKIP": 0, "INSERT": 0, "UPDATE": 0, "DELETE": 0}
     rng = [np.random.default_rng(0)]
-    for _ in range(600):
+    for _ in range(700):
         counts[json.loads(policy.act(views, rng)[0].message)[0]["op"]] += 1
-    # STOP 1, four INSERTs, four sentences' UPDATEs 4, all DELETEs 1.
-    for op, weight in (("SKIP", 1), ("INSERT", 4), ("UPDATE", 4), ("DELETE", 1)):
-        assert counts[op] / 600 == pytest.approx(weight / 10, abs=0.07), op
+    # STOP 1, four INSERTs, two UPDATEs for each of the four sentences, all DELETEs together 1.
+    for op, weight in (("SKIP", 1), ("INSERT", 4), ("UPDATE", 8), ("DELETE", 1)):
+        assert counts[op] / 700 == pytest.approx(weight / 14, abs=0.06), op
 
 
 def test_large_memories_and_long_chunks_are_limited():
-    policy = CandidatePolicy(CandidateSettings(buckets=64, dim=8, hidden=16, max_sentences=50, max_delete=10))
+    policy = CandidatePolicy(replace(SMALL, max_sentences=50, max_delete=10))
     memory = tuple(MemoryItem(f"{n}.0", f"Fact number {n}.", 400 - n, n, 4) for n in range(400))
     chunk = " ".join(f"Sentence {n} is about Zoë, 東京 and 🎉." for n in range(200))
     candidates = policy.act([View(chunk, memory, 400, 401)], [np.random.default_rng(0)])[0].candidates
@@ -251,6 +252,12 @@ def test_update_targets_are_the_most_similar_items():
     candidates = CandidatePolicy(SMALL).act([View(CHUNK, memory, 1, 4)], greedy=True)[0].candidates
     best = {int(s): int(i) for s, i in reversed(candidates.updates.tolist())}
     assert (best[1], best[2]) == (0, 1)
+    # Only "Ben likes tea." and "Carla now works ..." are that similar to an item.
+    near = (
+        CandidatePolicy(replace(SMALL, min_similarity=0.4)).act([View(CHUNK, memory, 1, 4)], greedy=True)[0].candidates
+    )
+    assert near.updates.tolist() == [[1, 0], [2, 1]]
+    assert near.update_features.shape == (2, candidates.update_features.shape[1])
 
 
 @pytest.mark.parametrize("chunk", ["", "   ", "no full stop", "a\ud800b", "Ünïcödé! 東京? ok.", "x" * 8000, ". . ."])
