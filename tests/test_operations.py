@@ -53,6 +53,12 @@ def test_the_first_list_of_operations_counts():
     assert parse_operations('[{"op": "SKIP"}] or rather [{"op": "INSERT", "content": "tea"}]').operations == (SKIP,)
 
 
+def test_what_stands_inside_another_json_value_is_not_sent():
+    example = '{"example": [{"op": "DELETE", "id": "0.0"}]}'
+    assert parse_operations(f'As in {example} I send [{{"op": "SKIP"}}]').operations == (SKIP,)
+    assert parse_operations(f"As in {example}.").operations == ()
+
+
 def test_fields_that_an_operation_does_not_have_are_dropped():
     assert parse_operations('[{"op": "SKIP", "id": "0.0", "content": "x"}]').operations == (SKIP,)
     assert parse_operations('[{"op": "INSERT", "id": "9.9", "content": "tea", "note": 1}]').operations == (INSERT,)
