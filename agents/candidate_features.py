@@ -45,10 +45,10 @@ class CandidateSet:
     """(U, UPDATE_FEATURES) float32."""
     delete_features: Floats
     """(D, DELETE_FEATURES) float32."""
-    table_age: int
-    """`TextTable.age` at which ``rows`` was taken."""
+    epoch: object
+    """`TextTable.epoch` of the table that ``rows`` belongs to."""
     rows: tuple[list[int], list[int]]
-    """Rows of the sentences and of the items in the table of that age."""
+    """Rows of the sentences and of the items in that table."""
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -56,7 +56,9 @@ class CandidateSet:
         return len(self.sentences), len(self.updates), len(self.deletes)
 
     def rows_in(self, table: TextTable) -> tuple[list[int], list[int]]:
-        """Rows of the sentences and of the items in ``table``."""
+        """Rows of the sentences and of the items in ``table``, looked up again only if it is not the one they came from."""
+        if self.epoch is table.epoch:
+            return self.rows
         return table.rows(self.sentences), table.rows([item.content for item in self.items])
 
 
@@ -162,8 +164,8 @@ def candidate_sets(
     for b, view in enumerate(views):
         n_s, n_i = len(sentences[b]), len(view.memory)
         n_u = min(n_update, n_i)
-        of, rank = np.nonzero(scores[b, :n_s, :n_u] >= min_similarity)
-        updates = np.stack([of, targets[b, of, rank]], 1)
+        of, nth = np.nonzero(scores[b, :n_s, :n_u] >= min_similarity)
+        updates = np.stack([of, targets[b, of, nth]], 1)
         deletes = np.arange(n_i)
         if n_i > max_delete:
             deletes = np.sort(np.argsort(written[b, :n_i], kind="stable")[:max_delete])
@@ -175,9 +177,9 @@ def candidate_sets(
                 deletes,
                 context[b],
                 insert[b, :n_s].copy(),
-                update[b, of, rank],
+                update[b, of, nth],
                 delete[b, deletes],
-                table.age,
+                table.epoch,
                 rows[b],
             )
         )

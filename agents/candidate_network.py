@@ -98,7 +98,7 @@ def _flatten(sets: Sequence[CandidateSet], table: TextTable) -> _Flat:
     B = len(sets)
     sizes = np.array([s.sizes for s in sets])  # (B, 3): S, U, D
     counts = np.array([len(s.items) for s in sets])
-    rows = [s.rows if s.table_age == table.age else s.rows_in(table) for s in sets]
+    rows = [s.rows_in(table) for s in sets]
     n_sentences = int(sizes[:, 0].sum())
     every = [row for part in (0, 1) for pair in rows for row in pair[part]]
     texts, index = np.unique(np.array(every, np.int64), return_inverse=True)

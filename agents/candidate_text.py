@@ -75,11 +75,11 @@ class TextTable:
 
     def __init__(self, buckets: int) -> None:
         self.buckets = buckets
-        self.age = 0
-        """How often the table was started afresh."""
         self._reset()
 
     def _reset(self) -> None:
+        self.epoch = object()
+        """Unlike that of any other table, of this process or another, and new whenever the table starts afresh."""
         self._row = {"": 0}
         self._ids: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         self._weights: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
@@ -91,7 +91,6 @@ class TextTable:
     def begin(self) -> None:
         """Empty the table if it has grown large; call before taking rows."""
         if len(self._ids) > _MAX_TEXTS:
-            self.age += 1
             self._reset()
 
     def rows(self, texts: Iterable[str]) -> list[int]:

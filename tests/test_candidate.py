@@ -1,6 +1,8 @@
 """The candidate policy: exact set probabilities, drawing, determinism, gradients, any text."""
 
+import copy
 import json
+import pickle
 from dataclasses import asdict, replace
 from itertools import combinations, permutations
 
@@ -283,12 +285,20 @@ def test_a_full_table_starts_afresh(monkeypatch):
     assert policy.evaluate(first)[0].item() == pytest.approx(first[0].log_prob, abs=1e-5)
 
 
+def test_decisions_can_be_evaluated_by_another_policy_and_survive_pickling():
+    view = View(CHUNK, items(5), 3, 20)
+    decisions = trained(CandidatePolicy(SMALL)).act([view], [np.random.default_rng(1)])
+    for moved in (decisions, pickle.loads(pickle.dumps(decisions)), copy.deepcopy(decisions)):
+        other = trained(CandidatePolicy(SMALL))
+        other.act([View("Texts that fill the rows. In another order.", items(3, 1), 0, 20)], greedy=True)
+        assert other.evaluate(moved)[0].item() == pytest.approx(decisions[0].log_prob, abs=1e-5)
+
+
 def test_agent_and_checkpoint(tmp_path):
     policy = trained(CandidatePolicy(SMALL))
     safetensors.torch.save_file(policy.state_dict(), tmp_path / "policy.safetensors")
     (tmp_path / "state.json").write_text(json.dumps({"policy": asdict(policy.settings)}))
-    copy = load_policy(tmp_path)
-    assert copy.settings == policy.settings
+    assert load_policy(tmp_path).settings == policy.settings
     observation, info = {"chunk": CHUNK, "memory": "", "step": np.int64(3)}, {"memory": items(5), "T": 20}
     agents = [
         CandidateAgent(policy, greedy=False),
