@@ -161,7 +161,8 @@ def fmt_step(step: StepRecord, empty_ops: float = 0.0) -> float:
 
 def compression(record: EpisodeRecord) -> Terms:
     """Compression r_comp = 1 - L(M_T) / sum_t L(c_t), the same at every step; negative if the memory outgrows the stream."""
-    return (1 - record.memory_tokens / record.stream_tokens,) * record.T
+    # A stream without a single token would divide by zero; whatever is stored then outgrows it.
+    return (1 - record.memory_tokens / max(1, record.stream_tokens),) * record.T
 
 
 def total(terms: dict[str, Terms]) -> Terms:

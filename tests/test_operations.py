@@ -262,3 +262,20 @@ def test_what_is_well_formed_comes_back_as_it_was(sent, frame):
     assert parse_operations(frame.replace("{}", native)).operations == tuple(sent)
     calls = [{"name": o.op, "arguments": json.dumps({"id": o.id, "content": o.content})} for o in sent]
     assert parse_operations(frame.replace("{}", json.dumps(calls)), "function_calls").operations == tuple(sent)
+
+
+@pytest.mark.parametrize(
+    ("message", "whole", "malformed"),
+    [
+        ('[{"op": "SKIP"}, {"op": "DELETE", "id": "1.0"}, {"op": "INS', 2, 1),
+        ('```json\n[{"op": "SKIP"}, {"op": "INSERT", "content": "cut', 1, 1),
+        ('[{"op": "SKIP"}, {"op": "SKIP"}', 2, 0),
+        ('[{"op": "SKIP"}, oops, {"op": "SKIP"}]', 1, 1),
+        ('{"op": "SKIP"}\n{"op": "DELETE", "id": "1.0"}\n{"op": "SKIP"}', 3, 0),
+        ('[{"op": "INS', 0, 0),
+    ],
+)
+def test_a_cut_off_message_keeps_its_whole_operations_and_reports_the_rest(message, whole, malformed):
+    operations = parse_operations(message).operations
+    assert sum(isinstance(o, Operation) for o in operations) == whole
+    assert sum(isinstance(o, Malformed) for o in operations) == malformed

@@ -130,29 +130,57 @@ DIALECTS = tuple(_DIALECTS)
 
 
 def _find(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any] | None:
-    """The first JSON value in ``text`` that holds entries, prose and code fences around it ignored."""
+    """The entries in ``text``, prose and code fences around them ignored.
+
+    They are the first list that holds an object, or, where no list comes first, all objects that follow each other (one per
+    line, say). A list that is cut off gives its whole objects and one entry that is none, so that the rest is reported.
+    """
     decoder = json.JSONDecoder()
     position = 0
+    single: list[Any] = []
     empty: list[Any] | None = None
     for _ in range(_MAX_SCAN):
         starts = [i for i in (text.find("[", position), text.find("{", position)) if i >= 0]
         if not starts:
-            return empty
+            break
         position = min(starts)
         try:
             value, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
+            entries = entries_of(_cut_off(text, position, decoder))
+            if entries and not single:
+                return entries
             position += 1
             continue
         entries = entries_of(value)
         # A list of plain values in the prose ("see [1]") is not a list of operations; an empty one ("- [ ] to do") only
         # where nothing better follows.
         if entries is not None and any(isinstance(e, dict) for e in entries):
-            return entries
-        if entries == []:
+            if not single and (isinstance(value, list) or len(entries) > 1):
+                return entries
+            single += entries
+        elif entries == []:
             empty = entries
         position = end
-    return empty
+    return single or empty
+
+
+def _cut_off(text: str, position: int, decoder: json.JSONDecoder) -> list[Any]:
+    """Whole objects of a list that does not parse, and then its rest as a text; [] where it does not begin with an object."""
+    found: list[Any] = []
+    position += 1
+    while True:
+        while position < len(text) and text[position] in " \t\r\n,":
+            position += 1
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            rest = text[position:]
+            return [*found, rest] if found and rest else found
+        found.append(value)
+        position = end
 
 
 def parse_operations(text: Any, dialect: str = "json") -> ParseReport:

@@ -47,7 +47,8 @@ def _open(source: str, split: str, settings: dict[str, Any]) -> StreamDataset:
         exists = False
     if exists:
         return MemalphaStreams.from_path(path, split=split, **settings)
-    looks_like_hub_id = source.count("/") == 1 and not path.suffix and not source.startswith((".", "/", "~"))
+    is_file_name = path.suffix in (".parquet", ".json", ".jsonl", ".csv", ".arrow")
+    looks_like_hub_id = source.count("/") == 1 and not is_file_name and not source.startswith((".", "/", "~"))
     if looks_like_hub_id:
         return MemalphaStreams.from_hub(source, split=split, **settings)
     raise DataError(
