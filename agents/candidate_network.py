@@ -52,8 +52,10 @@ class CandidateSettings:
     """Standard deviation of the initial subword embeddings."""
     gain: float = 4.0
     """Factor on a text's embedding. A word is a small part of a text; above 1 it learns faster than the other weights."""
+    stop_prior: float = -1.0
+    """Initial log-weight of STOP; an INSERT has 0."""
     update_prior: float = -1.0
-    """Initial log-weight of an UPDATE of an item with similarity 0.5; an INSERT and STOP have 0."""
+    """Initial log-weight of an UPDATE of an item with similarity 0.5."""
     update_slope: float = 6.0
     """How steeply that rises with the similarity: overwriting something unlike is rarely right."""
     delete_prior: float = -1.0
@@ -204,6 +206,7 @@ class CandidateNetwork(nn.Module):
             torch.relu(hidden) @ self.out[kind] + self.bias[kind]
             for kind, hidden in enumerate((stop, insert, update, delete))
         )
+        stop = stop + s.stop_prior
         update = update + s.update_prior + s.update_slope * (update_features[:, 0] - 0.5)
         n_delete = np.array([max(c.sizes[2], 1) for c in sets], np.float32)
         delete = delete + torch.from_numpy(s.delete_prior - np.log(n_delete)[flat.owners[2]])

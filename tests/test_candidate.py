@@ -224,7 +224,7 @@ def test_messages_are_valid_for_a_bank_with_the_same_limits():
 
 
 def test_initial_policy_depends_on_the_priors_alone():
-    priors = {"min_similarity": -1.0, "update_prior": 0.0, "update_slope": 0.0, "delete_prior": 0.0}
+    priors = {"min_similarity": -1.0, "stop_prior": 0.0, "update_prior": 0.0, "update_slope": 0.0, "delete_prior": 0.0}
     policy = CandidatePolicy(CandidateSettings(max_operations=1, **priors))
     views = [View(CHUNK, items(40), 0, 20)]
     counts = {"SKIP": 0, "INSERT": 0, "UPDATE": 0, "DELETE": 0}
