@@ -9,7 +9,7 @@ from trainers import demo
 
 @pytest.mark.slow
 def test_a_small_demo_runs_resumes_and_reports(tmp_path):
-    settings = demo.DemoSettings(out=tmp_path, seeds=2, updates=2, T=4, streams=4, workers=2, quick=True)
+    settings = demo.DemoSettings(out=tmp_path, seeds=2, updates=2, T=4, streams=4, workers=2, arms="ablation")
     demo.main(settings)
     table = json.loads((tmp_path / "table.json").read_text())
     names = [row["agent"] for row in table["rows"]]
@@ -27,7 +27,7 @@ def test_a_small_demo_runs_resumes_and_reports(tmp_path):
 
 
 def test_arms_differ_in_the_reward_alone():
-    settings = demo.DemoSettings()
+    settings = demo.DemoSettings(arms="all")
     base = demo.run_settings(demo.ARMS[0], 3, settings)
     for arm in demo.arms(settings):
         other = demo.run_settings(arm, 3, settings)
@@ -36,13 +36,13 @@ def test_arms_differ_in_the_reward_alone():
 
 
 def test_every_run_has_its_own_folder():
-    settings = demo.DemoSettings()
+    settings = demo.DemoSettings(arms="all")
     folders = [demo.run_folder(arm, seed, settings) for arm in demo.arms(settings) for seed in range(3)]
     assert len(set(folders)) == len(folders)
 
 
 def test_a_result_of_other_settings_is_not_taken(tmp_path):
-    settings = demo.DemoSettings()
+    settings = demo.DemoSettings(arms="all")
     run = demo.run_settings(demo.ARMS[0], 0, settings)
     assert not demo.finished(tmp_path, run)
     (tmp_path / "result.json").write_text(json.dumps({"settings": run.to_json()}))

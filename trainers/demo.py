@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class DemoSettings:
 
     out: Path = Path("runs/demo")
     """Receives one folder per run, the tables, figures and the report. Finished runs are kept: a killed demo goes on."""
-    seeds: int = 4
+    seeds: int = 3
     """Training runs per arm."""
     updates: int = 160
     """Policy updates per run; episodes = 8 times as many."""
@@ -76,13 +76,14 @@ class DemoSettings:
     """Held-out streams."""
     workers: int = 0
     """Processes; 0 takes one per core."""
-    quick: bool = False
-    """The six arms of the ablation alone, without those on scale and on off-topic chunk questions."""
+    arms: Literal["ablation", "scale", "all"] = "scale"
+    """"ablation": Fine-Mem's six arms; "scale": also the paper's literal scale; "all": also chunk questions that are off topic."""
 
 
 def arms(settings: DemoSettings) -> tuple[Arm, ...]:
     """The arms of a demo."""
-    return ARMS if settings.quick else (*ARMS, *SCALE_ARMS, *RELEVANCE_ARMS)
+    more = {"ablation": (), "scale": SCALE_ARMS, "all": (*SCALE_ARMS, *RELEVANCE_ARMS)}
+    return (*ARMS, *more[settings.arms])
 
 
 def run_settings(arm: Arm, seed: int, settings: DemoSettings) -> TrainSettings:
@@ -93,6 +94,8 @@ def run_settings(arm: Arm, seed: int, settings: DemoSettings) -> TrainSettings:
         scale=arm.scale,  # type: ignore[arg-type]
         seed=seed,
         updates=settings.updates,
+        eval_every=20,
+        eval_streams=24,
         final_streams=settings.streams,
     )
 
