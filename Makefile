@@ -11,27 +11,31 @@ help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 # torch first, at its pin: a plain "torch" would let the resolver choose a much larger build.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.train: pyproject.toml constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(RUN) -m pip install -q -c constraints.txt -e '.[train]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.train
 	$(RUN) -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed  ## train every reward on builtin streams, write table, curves and report to runs/demo
+demo: $(VENV)/.train  ## train every reward on builtin streams, write table, curves and report to runs/demo
 	$(RUN) -m memenvs demo --out runs/demo
 
-test: $(VENV)/.installed  ## the tests, without the slow ones
+test: $(VENV)/.dev  ## the tests, without the slow ones
 	$(RUN) -m pytest -m 'not slow' -n 2
 
-test-slow: $(VENV)/.installed  ## the slow tests
+test-slow: $(VENV)/.dev  ## the slow tests
 	$(RUN) -m pytest -m slow
 
-lint: $(VENV)/.installed  ## ruff and mypy
+lint: $(VENV)/.dev  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.installed  ## env steps per second and retrieval against peers
+bench: $(VENV)/.dev  ## env steps per second and retrieval against peers
 	$(RUN) benchmarks/env_steps.py
 	$(RUN) benchmarks/retrieval.py
 
@@ -41,7 +45,7 @@ $(VENV)-oldest/.installed: pyproject.toml
 	touch $@
 
 test-oldest: $(VENV)-oldest/.installed  ## the environment's tests on Gymnasium 1.2.2
-	$(VENV)-oldest/bin/python -m pytest -m 'not slow' tests/test_spaces.py tests/test_env.py tests/test_vector.py tests/test_testing.py tests/test_registration.py
+	$(VENV)-oldest/bin/python -m pytest -m 'not slow' tests/test_spaces.py tests/test_env.py tests/test_vector.py tests/test_testing.py tests/test_registration.py tests/test_two_agent.py tests/test_render.py tests/test_flat.py
 
 clean:  ## remove environments and caches
 	rm -rf $(VENV) $(VENV)-oldest .pytest_cache .ruff_cache .mypy_cache *.egg-info

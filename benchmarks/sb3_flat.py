@@ -80,7 +80,9 @@ def main() -> None:
     def insert_all(_: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return mask.reshape(-1, 3)[:, 1].astype(int)
 
-    rows = {name: [heldout(choose, *size[1:])] for name, choose in (("random choices", chance), ("insert all", insert_all))}
+    rows = {
+        name: [heldout(choose, *size[1:])] for name, choose in (("random choices", chance), ("insert all", insert_all))
+    }
     jobs = [(name, algorithm, per_step, seed) for name, algorithm, per_step in arms for seed in range(options.seeds)]
     for name, algorithm, per_step, seed in track(jobs, "training"):
         rows.setdefault(name, []).append(train(algorithm, per_step, seed, *size))
@@ -93,7 +95,11 @@ def main() -> None:
         table.add_row(name, f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]")
     Console().print(table)
     if options.out:
-        facts = {"memenvs": memenvs.__version__, "data": "builtin", **{k: v for k, v in vars(options).items() if k != "out"}}
+        facts = {
+            "memenvs": memenvs.__version__,
+            "data": "builtin",
+            **{k: v for k, v in vars(options).items() if k != "out"},
+        }
         options.out.write_text(json.dumps(facts | {"rows": {k: v._asdict() for k, v in found.items()}}, indent=1))
 
 

@@ -65,3 +65,12 @@ def test_faults_are_named(tmp_path):
     saved = checkpoint.save(tmp_path, 1, policy, optimiser, {})
     with pytest.raises(DataError, match="do not fit"):
         checkpoint.load_policy(saved, torch.nn.Linear(4, 2))
+
+
+def test_a_run_and_a_checkpoint_are_both_found(tmp_path):
+    policy, optimiser = small()
+    step(policy, optimiser, 0)
+    saved = checkpoint.save(tmp_path, 1, policy, optimiser, {})
+    assert checkpoint.find(saved) == checkpoint.find(tmp_path) == saved
+    with pytest.raises(DataError, match="holds no checkpoint"):
+        checkpoint.find(tmp_path / "elsewhere")

@@ -46,7 +46,12 @@ def test_train_then_evaluate_beside_controls(tmp_path, capsys):
     assert rows["hindsight"]["r_global"] > 0.8
     assert rows["first"]["memory_tokens"] <= rows[str(tmp_path / "a")]["memory_tokens"]
     assert table["data"] == "builtin"
-    assert (table["split"], table["profile"], table["reader"], table["streams"]) == ("test", "corrected", "extractive", 3)
+    assert (table["split"], table["profile"], table["reader"], table["streams"]) == (
+        "test",
+        "corrected",
+        "extractive",
+        3,
+    )
     assert len((out / "a.jsonl").read_text().splitlines()) == 3
 
 

@@ -11,14 +11,19 @@ from dataclasses import replace
 import pytest
 import torch
 
+from agents.candidate import load_policy
 from memenvs.errors import DataError
+from trainers import checkpoint
 from trainers.grpo import stream_seed, train
-from trainers.policies import load_candidate
 from trainers.settings import EnvSettings, TrainSettings
 
 SMALL = TrainSettings(
     env=EnvSettings(T=4), updates=4, group_size=3, eval_every=2, eval_streams=2, final_streams=3, checkpoint_every=2
 )
+
+
+def load_run(folder):
+    return load_policy(checkpoint.find(folder))
 
 
 def metrics(folder):
@@ -39,7 +44,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     train(SMALL, tmp_path / "whole", tensorboard=False)
     train(replace(SMALL, updates=2), tmp_path / "cut", tensorboard=False)
     train(SMALL, tmp_path / "cut", resume=True, tensorboard=False)
-    a, b = load_candidate(tmp_path / "whole"), load_candidate(tmp_path / "cut")
+    a, b = load_run(tmp_path / "whole"), load_run(tmp_path / "cut")
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
@@ -95,5 +100,5 @@ def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
         process.wait()
     subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
-    a, b = load_candidate(tmp_path / "whole"), load_candidate(tmp_path / "killed")
+    a, b = load_run(tmp_path / "whole"), load_run(tmp_path / "killed")
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))

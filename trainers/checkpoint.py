@@ -59,6 +59,18 @@ def latest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def find(path: Path) -> Path:
+    """The checkpoint that ``path`` is, or the newest one of the run that it is.
+
+    Raises:
+        DataError: it is neither.
+    """
+    newest = path if (path / "state.json").is_file() else latest(path)
+    if newest is None:
+        raise DataError(f"{path} holds no checkpoint; expected the folder of a run (memenvs train --out ...)")
+    return newest
+
+
 def read_state(checkpoint: Path) -> dict[str, Any]:
     """The JSON facts of a checkpoint.
 

@@ -113,9 +113,9 @@ def evaluate(
     from agents.base import AGENTS
     from agents.candidate import CandidateAgent
     from memenvs.errors import did_you_mean
+    from trainers import checkpoint
     from trainers.comparison import BUDGETED, CONTROLS, evaluate_control, row, show_table, write_table
     from trainers.evaluation import evaluate as play_all
-    from trainers.policies import load_candidate
 
     made = env.make(split, evaluation=True)
     dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
@@ -128,7 +128,7 @@ def evaluate(
             kept = out / f"{Path(name).name}.jsonl"
             with kept.open("w", encoding="utf-8") if records else _nowhere() as file:
                 scores = play_all(
-                    made, CandidateAgent(load_candidate(Path(name))), indices, seed, _saver(file, records)
+                    made, CandidateAgent(checkpoint.find(Path(name))), indices, seed, _saver(file, records)
                 )
         elif name in (*CONTROLS, *BUDGETED):
             if name in BUDGETED and budgets is None:

@@ -68,7 +68,7 @@ class DemoSettings:
     """Receives one folder per run, the tables, figures and the report. Finished runs are kept: a killed demo goes on."""
     seeds: int = 3
     """Training runs per arm."""
-    updates: int = 160
+    updates: int = 120
     """Policy updates per run; episodes = 8 times as many."""
     T: int = 20
     """Steps per stream."""
@@ -94,7 +94,7 @@ def run_settings(arm: Arm, seed: int, settings: DemoSettings) -> TrainSettings:
         scale=arm.scale,  # type: ignore[arg-type]
         seed=seed,
         updates=settings.updates,
-        eval_every=20,
+        eval_every=max(1, settings.updates // 8),
         eval_streams=24,
         final_streams=settings.streams,
     )

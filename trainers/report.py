@@ -14,7 +14,6 @@ from trainers.comparison import show_table
 from trainers.demo import ARMS, Arm, DemoSettings, run_folder, run_settings
 from trainers.evaluation import play
 from trainers.figures import final_bars, learning_curves, memory_timeline
-from trainers.policies import load_candidate
 
 Row = dict[str, Any]
 COLUMNS = {
@@ -104,7 +103,5 @@ Made by `memenvs demo --out {out.name} --seeds {settings.seeds} --updates {setti
 
 def example_episode(arm: Arm, settings: DemoSettings) -> EpisodeRecord:
     """Held-out stream 0 as managed by the arm's first seed."""
-    newest = checkpoint.latest(run_folder(arm, 0, settings))
-    assert newest is not None
     env = run_settings(arm, 0, settings).env.make("test", evaluation=True)
-    return play(env, CandidateAgent(load_candidate(newest)), 0)
+    return play(env, CandidateAgent(checkpoint.find(run_folder(arm, 0, settings))), 0)
