@@ -18,7 +18,12 @@ from memenvs.streams.sentences import sentences
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("It opens at 7:30. See you.", ["It opens at 7:30.", "See you."]),
         ("Version 1.5 is out.", ["Version 1.5 is out."]),
-        ("Sentence: a b\nLabel: 3\n\nSentence: c", ["Sentence: a b", "Label: 3", "Sentence: c"]),
+        ("Sentence: a b\nLabel: 3\n\nSentence: c", ["Sentence: a b\nLabel: 3", "Sentence: c"]),
+        (
+            "Intro. Here:\n\nSample: is it? yes.\nLabels: 2\nend",
+            ["Intro.", "Here:", "Sample: is it? yes.\nLabels: 2", "end"],
+        ),
+        ("Label: 3\nSentence: c", ["Label: 3", "Sentence: c"]),
         (" a.  b. ", ["a.", "b."]),
     ],
 )

@@ -153,7 +153,9 @@ def _chunk_questions(
         deck = decks[rng.random() < settings.relevance]
         if deck:
             _, asking, thread = deck.pop()
-            found.append(thread.question(asking))
+            # Two examples of one class may be asked about in the same words.
+            if all(question.text != asking.text for question in found):
+                found.append(thread.question(asking))
     return tuple(found)
 
 
