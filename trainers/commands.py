@@ -38,28 +38,14 @@ def train(
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     from trainers.figures import learning_curves
     from trainers.grpo import train as run
+    from trainers.progress import bars as progress_bars
     from trainers.runlog import read_metrics
     from trainers.statistics import bootstrap
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bars:
+    with progress_bars() as bars:
         bar = bars.add_task("updates", total=settings.updates)
         shown = ""
 

@@ -124,28 +124,14 @@ def _train(arm: Arm, seed: int, settings: DemoSettings, queue: Any) -> None:
 
 def train_all(settings: DemoSettings) -> None:
     """Train every arm with every seed, two bars of progress, resumable."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from trainers.progress import bars as progress_bars
 
     # Seed by seed, so that a demo that is stopped early has every arm.
     jobs = [(arm, seed) for seed in range(settings.seeds) for arm in arms(settings)]
     todo = [(a, s) for a, s in jobs if not finished(run_folder(a, s, settings), run_settings(a, s, settings))]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     context = multiprocessing.get_context("spawn")
     os.environ["OMP_NUM_THREADS"] = "1"
-    with context.Manager() as manager, Progress(*columns) as bars:
+    with context.Manager() as manager, progress_bars() as bars:
         queue = manager.Queue()
         runs_bar = bars.add_task("runs", total=len(jobs), completed=len(jobs) - len(todo))
         updates_bar = bars.add_task("updates", total=len(todo) * settings.updates)

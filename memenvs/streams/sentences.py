@@ -27,10 +27,10 @@ def _split(text: str) -> tuple[str, ...]:
 def sentences(text: str) -> list[str]:
     r"""The sentences of ``text``, stripped, in order; none is empty.
 
-    A sentence ends after ``.``, ``!`` or ``?`` followed by white space, and at every line break (lists and dialogues have one
-    entry per line). A labelled example, a line ``Sentence: ...`` followed by a line ``Label: ...`` (or ``Sample:``, ``Labels:``), stays in
-    one piece, because a text without its label teaches nothing. The rule is exact on builtin streams; on other text an
-    abbreviation such as "Dr." is a boundary too, which costs a reader a little context and no text: joined with spaces, the
-    sentences hold every word.
+    A sentence ends after ``.``, ``!`` or ``?`` followed by white space, and at every line break (lists and dialogues have
+    one entry per line). A labelled example, a line ``Sentence: ...`` followed by a line ``Label: ...`` (or ``Sample:``,
+    ``Labels:``), stays in one piece, because a text without its label teaches nothing. The rule is exact on builtin
+    streams; on other text an abbreviation such as "Dr." is a boundary too, which costs a reader a little context and no
+    text: joined with spaces, the sentences hold every word.
     """
     return list(_split(text))

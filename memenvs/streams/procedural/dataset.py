@@ -148,7 +148,7 @@ def _chunk_questions(
             decks[thread.relevant].append((turn + rng.random(), asking, thread))
     for deck in decks.values():
         deck.sort(key=operator.itemgetter(0), reverse=True)
-    found = []
+    found: list[Question] = []
     for _ in range(settings.chunk_questions):
         deck = decks[rng.random() < settings.relevance]
         if deck:
