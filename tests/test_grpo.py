@@ -8,13 +8,17 @@ import sys
 import time
 from dataclasses import replace
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 
 from agents.candidate import load_policy
-from memenvs.errors import DataError
+from memenvs import reading
+from memenvs.errors import DataError, ReaderError, SettingsError
 from trainers import checkpoint
 from trainers.grpo import stream_seed, train
+from trainers.runlog import read_curve, read_metrics
 from trainers.settings import EnvSettings, TrainSettings
 
 SMALL = TrainSettings(
@@ -102,3 +106,71 @@ def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
     a, b = load_run(tmp_path / "whole"), load_run(tmp_path / "killed")
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+class Unreachable:
+    """A reader that is down."""
+
+    name = "unreachable"
+
+    def read(self, readings):
+        raise ReaderError("no connection")
+
+
+def test_failed_rollouts_teach_nothing(tmp_path, monkeypatch):
+    """An outage of the reader must not train the policy, not even towards more entropy."""
+    monkeypatch.setitem(reading._READERS, "unreachable", Unreachable)
+    settings = replace(SMALL, env=EnvSettings(T=4, reader="unreachable"), updates=2)
+    policy, scores = train(settings, tmp_path, tensorboard=False)
+    fresh = type(policy)(policy.settings)
+    assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), fresh.parameters(), strict=True))
+    assert all(score.failure for score in scores)
+    lines = read_metrics(tmp_path / "metrics.csv")
+    assert [line["train/failures"] for line in lines[1:]] == [3, 3]
+    assert all("train/r_global" not in line and "heldout/r_global" not in line for line in lines)
+
+
+def test_groups_of_streams_of_different_length(tmp_path):
+    """Real data: the groups of one update need not have the same T."""
+    chunks = [[f"Person {i} lives in town {t}." for t in range(2 + i)] for i in range(4)]
+    questions = [[{"question": f"Where does person {i} live?", "answer": f"town {i + 1}"}] for i in range(4)]
+    table = {
+        "instance_id": list(range(4)),
+        "chunks": [json.dumps(c) for c in chunks],
+        "questions_and_answers": [json.dumps(q) for q in questions],
+        "data_source": ["squad"] * 4,
+    }
+    for name in ("train", "test"):
+        pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / f"{name}.parquet")
+    settings = replace(
+        SMALL, env=EnvSettings(data=str(tmp_path / "train.parquet")), reward="outcome", streams=3, updates=3
+    )
+    train(settings, tmp_path / "run", tensorboard=False)
+    lines = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert [line["episodes"] for line in lines] == [0, 9, 18, 27]
+
+
+def test_every_term_is_logged_and_they_add_up(tmp_path):
+    train(SMALL, tmp_path, tensorboard=False)
+    for line in read_metrics(tmp_path / "metrics.csv")[1:]:
+        terms = [value for name, value in line.items() if name.startswith("terms/")]
+        assert len(terms) == 4
+        assert sum(terms) == pytest.approx(line["train/step_reward"])
+
+
+def test_grpo_learns(tmp_path):
+    """A minute's training raises held-out r_global by more than its noise (about .35 to .6 here)."""
+    settings = replace(
+        SMALL, env=EnvSettings(T=8), reward="chunk", updates=40, group_size=8, eval_every=40, eval_streams=16
+    )
+    train(settings, tmp_path, tensorboard=False)
+    curve = read_curve(tmp_path)
+    assert [episodes for episodes, _ in curve] == [0, 320]
+    assert curve[1][1] > curve[0][1] + 0.1
+
+
+@pytest.mark.parametrize("quota", [None, 7])
+def test_a_quota_that_the_policy_cannot_serve_is_refused_before_anything_is_written(tmp_path, quota):
+    with pytest.raises(SettingsError, match="1 to 6"):
+        train(replace(SMALL, env=EnvSettings(T=4, max_operations=quota)), tmp_path / "x", tensorboard=False)
+    assert not (tmp_path / "x").exists()

@@ -319,3 +319,18 @@ def test_bad_settings_are_refused_with_the_way_out(fields: dict[str, object], me
 def test_settings_object_and_fields_are_the_same() -> None:
     assert ProceduralStreams(settings=ProceduralSettings(T=5))[1] == ProceduralStreams(T=5)[1]
     assert ProceduralStreams(families=["accurate-retrieval"]).settings.families == ("accurate-retrieval",)
+
+
+def test_what_is_told_does_not_depend_on_how_chunks_are_asked_about() -> None:
+    """Arms of a study that differ in the chunk questions alone must see the same streams."""
+    base = ProceduralStreams(T=6)
+    for change in ({"relevance": 0.5}, {"chunk_questions": 2}, {"timestamps": False}):
+        other = ProceduralStreams(T=6, **change)
+        for index in range(5):
+            assert [c.text for c in other[index].chunks] == [c.text for c in base[index].chunks]
+            assert other[index].questions == base[index].questions
+        assert other.fingerprint != base.fingerprint
+    asked = [
+        [q.text for c in data[0].chunks for q in c.questions] for data in (base, ProceduralStreams(T=6, relevance=0.5))
+    ]
+    assert asked[0] != asked[1]

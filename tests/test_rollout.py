@@ -19,7 +19,7 @@ def rngs(count, seed=0):
 
 
 def test_rows_made_are_rows_trained():
-    envs = [SETTINGS.make_env() for _ in range(3)]
+    envs = SETTINGS.make_envs()[:3]
     group = rollout(envs, POLICY, 7, rngs(3))
     assert group.rewards.shape == (3, 4)
     assert [len(row) for row in group.decisions] == [4, 4, 4]
@@ -31,14 +31,14 @@ def test_rows_made_are_rows_trained():
 
 
 def test_a_rollout_does_not_depend_on_its_neighbours():
-    together = rollout([SETTINGS.make_env() for _ in range(3)], POLICY, 7, rngs(3))
-    alone = rollout([SETTINGS.make_env()], POLICY, 7, rngs(3)[2:])
+    together = rollout(SETTINGS.make_envs()[:3], POLICY, 7, rngs(3))
+    alone = rollout(SETTINGS.make_envs()[:1], POLICY, 7, rngs(3)[2:])
     assert [d.message for d in alone.decisions[0]] == [d.message for d in together.decisions[2]]
     assert np.array_equal(alone.rewards[0], together.rewards[2])
 
 
 def test_a_group_over_different_streams_is_refused():
-    envs = [SETTINGS.make_env(), TrainSettings(env=EnvSettings(T=5)).make_env()]
+    envs = [SETTINGS.make_envs()[0], TrainSettings(env=EnvSettings(T=5)).make_envs()[0]]
     with pytest.raises(MemenvsError, match="share one stream"):
         rollout(envs, POLICY, 7, rngs(2))
 
@@ -58,10 +58,11 @@ class OnceFailing(ExtractiveReader):
 
 
 def test_a_failed_rollout_leaves_the_group():
-    envs = [SETTINGS.make_env() for _ in range(3)]
+    envs = SETTINGS.make_envs()[:3]
     envs[1].unwrapped.reader = OnceFailing()
     group = rollout(envs, POLICY, 7, rngs(3))
-    assert group.failures == 1
+    assert group.failed.tolist() == [False, True, False]
+    assert np.isnan(group.r_global[1])
     assert np.isnan(group.rewards[1]).all()
     assert not np.isnan(group.rewards[[0, 2]]).any()
     advantages = group_advantages(group.rewards)

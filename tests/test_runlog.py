@@ -1,8 +1,8 @@
-from trainers.runlog import RunLog, read_metrics
+from trainers.runlog import RunLog, read_curve, read_metrics
 
 
-def write(folder, start, updates):
-    log = RunLog(folder, ("a", "b"), start, tensorboard=False)
+def write(folder, resumed_at, updates):
+    log = RunLog(folder, ("a", "b"), resumed_at, tensorboard=False)
     for update in updates:
         log.write(update, {"a": update / 3} | ({"b": 1.0} if update % 2 else {}))
     log.close()
@@ -21,8 +21,22 @@ def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):
     write(tmp_path / "whole", 0, range(6))
     # Killed after update 4; the last checkpoint was after update 2.
     write(tmp_path / "killed", 0, range(5))
-    write(tmp_path / "killed", 3, range(3, 6))
+    write(tmp_path / "killed", 2, range(3, 6))
     assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_a_new_run_does_not_keep_the_lines_of_an_old_one(tmp_path):
+    write(tmp_path, 0, range(6))
+    write(tmp_path, 0, range(2))
+    assert [line["update"] for line in read_metrics(tmp_path / "metrics.csv")] == [0, 1]
+
+
+def test_the_curve_has_the_evaluated_lines(tmp_path):
+    log = RunLog(tmp_path, ("episodes", "heldout/r_global"), tensorboard=False)
+    for update, value in enumerate([0.25, None, 0.5]):
+        log.write(update, {"episodes": update * 8} | ({} if value is None else {"heldout/r_global": value}))
+    log.close()
+    assert read_curve(tmp_path) == [(0, 0.25), (16, 0.5)]
 
 
 def test_tensorboard_events_are_written(tmp_path):

@@ -49,15 +49,37 @@ def test_held_out_data_is_the_test_file_beside_and_never_the_training_file(tmp_p
         TrainSettings(env=EnvSettings(data=str(tmp_path / "test.parquet"))).make_heldouts(1)
 
 
-def test_presets_without_chunk_questions_read_none():
-    assert TrainSettings(reward="outcome").make_env().unwrapped.settings.chunk_questions == 0
-    assert TrainSettings(reward="finemem").make_env().unwrapped.settings.chunk_questions == 5
+@pytest.mark.parametrize(
+    ("reward", "read"), [("raw", 0), ("outcome", 0), ("evidence-cited", 0), ("chunk", 5), ("finemem", 5)]
+)
+def test_presets_without_chunk_questions_read_none(reward, read):
+    env = TrainSettings(reward=reward).make_envs()[0]
+    assert env.unwrapped.settings.chunk_questions == read
 
 
 def test_the_scale_reaches_the_reward():
     for scale in ("sum", "mean"):
-        env = TrainSettings(env=EnvSettings(T=5), reward="finemem", scale=scale).make_env()
+        env = TrainSettings(env=EnvSettings(T=5), reward="finemem", scale=scale).make_envs()[0]
         assert env.choices["scale"] == scale
+
+
+def test_data_without_chunk_questions_is_said_and_evidence_can_stand_in(tmp_path):
+    train = parquet(tmp_path / "train.parquet")
+    with pytest.warns(UserWarning, match="no chunk questions"):
+        TrainSettings(env=EnvSettings(data=train)).make_envs()
+    (tmp_path / "train.evidence.jsonl").write_text('{"instance_id": 0, "evidence_chunk_idx": [[0]]}')
+    settings = TrainSettings(env=EnvSettings(data=train, chunk_questions_from="evidence"))
+    env = settings.make_envs()[0]
+    env.reset(seed=0)
+    _, _, _, _, info = env.step('[{"op": "INSERT", "content": "Ann lives in Oslo."}]')
+    assert [q.score for q in info["chunk_questions"]] == [1.0]
+    with pytest.raises(SettingsError, match="Memalpha"):
+        EnvSettings(chunk_questions_from="evidence").open("train")
+
+
+def test_an_array_environment_is_refused():
+    with pytest.raises(SettingsError, match="arrays"):
+        EnvSettings(env_id="FineMem-Memalpha-Flat-v0").make("train")
 
 
 def test_the_fingerprint_ignores_only_what_does_not_change_the_numbers():
@@ -67,7 +89,7 @@ def test_the_fingerprint_ignores_only_what_does_not_change_the_numbers():
     assert replace(base, env=EnvSettings(k=3)).fingerprint != base.fingerprint
 
 
-@pytest.mark.parametrize("change", [{"group_size": 1}, {"updates": 0}, {"eval_every": 0}])
+@pytest.mark.parametrize("change", [{"group_size": 1}, {"updates": 0}, {"eval_every": 0}, {"seed": -1}])
 def test_impossible_settings_are_refused(change):
     with pytest.raises(SettingsError, match="at least"):
         TrainSettings(**change)

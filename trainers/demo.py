@@ -20,6 +20,8 @@ import numpy as np
 from memenvs.errors import DataError
 from trainers.comparison import BUDGETED, CONTROLS, evaluate_control, row, write_table
 from trainers.evaluation import EpisodeScore
+from trainers.provenance import facts
+from trainers.runlog import read_curve
 from trainers.settings import EnvSettings, TrainSettings
 from trainers.statistics import episodes_to_reach
 
@@ -47,6 +49,8 @@ ARMS = (
     Arm("Fine-Mem total (cited)", "finemem-cited"),
 )
 """Fine-Mem's ablation, r_EARA times T."""
+REFERENCE = ARMS[-1]
+"""Whose memory size the budgeted controls get; fixed beforehand, not picked by its result."""
 SCALE_ARMS = (
     Arm("outcome only, literal 1/T", "outcome", "sum"),
     Arm("Fine-Mem total (retrieved), literal 1/T", "finemem", "sum"),
@@ -111,7 +115,7 @@ def _train(arm: Arm, seed: int, settings: DemoSettings, queue: Any) -> None:
     from trainers.grpo import train
 
     def progress(update: int, line: dict[str, float]) -> None:
-        queue.put((arm.name, seed, update + 1, line.get("heldout/r_global")))
+        queue.put((arm.name, seed, line.get("heldout/r_global")))
 
     train(
         run_settings(arm, seed, settings),
@@ -135,7 +139,8 @@ def train_all(settings: DemoSettings) -> None:
         queue = manager.Queue()
         runs_bar = bars.add_task("runs", total=len(jobs), completed=len(jobs) - len(todo))
         updates_bar = bars.add_task("updates", total=len(todo) * settings.updates)
-        with ProcessPoolExecutor(settings.workers or os.cpu_count(), mp_context=context) as pool:
+        pool = ProcessPoolExecutor(settings.workers or os.cpu_count(), mp_context=context)
+        try:
             pending: set[Future[None]] = {pool.submit(_train, arm, seed, settings, queue) for arm, seed in todo}
             while pending:
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -143,10 +148,13 @@ def train_all(settings: DemoSettings) -> None:
                     future.result()
                     bars.advance(runs_bar)
                 while not queue.empty():
-                    name, seed, _, heldout = queue.get()
+                    name, seed, heldout = queue.get()
                     bars.advance(updates_bar)
                     if heldout is not None:
                         bars.update(updates_bar, description=f"updates  {name}, seed {seed}: held-out {heldout:.3f}")
+        finally:
+            # A run that fails, or Ctrl-C, must not wait for all the runs behind it.
+            pool.shutdown(cancel_futures=True)
 
 
 def finished(folder: Path, settings: TrainSettings) -> bool:
@@ -169,14 +177,6 @@ def read_scores(folder: Path) -> list[EpisodeScore]:
     return [
         EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes
     ]
-
-
-def read_curve(folder: Path) -> list[tuple[int, float]]:
-    """(episodes, held-out r_global) of a run."""
-    from trainers.runlog import read_metrics
-
-    lines = read_metrics(folder / "metrics.csv")
-    return [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]
 
 
 def learned_rows(settings: DemoSettings) -> tuple[list[dict[str, Any]], dict[str, list[list[tuple[int, float]]]]]:
@@ -230,23 +230,19 @@ def main(settings: DemoSettings) -> None:
     settings.out.mkdir(parents=True, exist_ok=True)
     train_all(settings)
     rows, curves = learned_rows(settings)
-    best = max(rows[: len(ARMS)], key=lambda r: r["r_global"])
-    reference = next(arm for arm in arms(settings) if arm.name == best["agent"])
-    per_seed = [read_scores(run_folder(reference, seed, settings)) for seed in range(settings.seeds)]
+    per_seed = [read_scores(run_folder(REFERENCE, seed, settings)) for seed in range(settings.seeds)]
     budgets = [round(float(np.mean([s.memory_tokens for s in scores]))) for scores in zip(*per_seed, strict=True)]
     with console.status("controls on the held-out streams"):
         rows += control_rows(settings, budgets)
-    facts = {
-        "data": "builtin",
-        "split": "test",
-        "T": settings.T,
-        "streams": settings.streams,
-        "seeds": settings.seeds,
-        "episodes": settings.updates * TrainSettings().group_size,
-        "reader": "extractive",
-        "profile": "corrected",
-        "equal_memory_reference": best["agent"],
-        "settings": run_settings(reference, 0, settings).to_json(),
-    }
-    write_table(rows, facts, settings.out / "table")
-    write_report(rows, curves, facts, reference, settings, console)
+    run = run_settings(REFERENCE, 0, settings)
+    known = facts(
+        run.env.make("test", evaluation=True),
+        T=settings.T,
+        streams=settings.streams,
+        seeds=settings.seeds,
+        episodes=settings.updates * run.group_size,
+        equal_memory_reference=REFERENCE.name,
+        settings=run.to_json(),
+    )
+    write_table(rows, known, settings.out / "table")
+    write_report(rows, curves, known, settings, console)

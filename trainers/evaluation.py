@@ -24,7 +24,7 @@ class EpisodeScore:
     source: str
     """Source of the stream."""
     r_global: float
-    """Mean score of the global questions; NaN if reading failed."""
+    """Mean score of the global questions; NaN if any reading of the episode failed."""
     memory_tokens: int
     """L(M_T)."""
     stream_tokens: int
@@ -46,7 +46,7 @@ class EpisodeScore:
         return cls(
             stream=record.stream_id,
             source=record.source,
-            r_global=record.r_global,
+            r_global=float("nan") if record.failure else record.r_global,
             memory_tokens=record.memory_tokens,
             stream_tokens=record.stream_tokens,
             invalid=sum(not o.valid for step in record.steps for o in step.operations),

@@ -108,14 +108,15 @@ def memory_timeline(record: EpisodeRecord, path: Path, title: str = "") -> None:
     for item, at in updated:
         axes.plot([at, at], [order[item] - 0.42, order[item] + 0.42], color="white", lw=2)
     axes.set_yticks(list(order.values()), list(order), fontsize=5.5)
-    axes.invert_yaxis()
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="step", ylabel="memory item", xlim=(0, record.T), title=title)
     axes.legend(
         handles=[
             Patch(color=USED, label="evidence of a right answer"),
             Patch(color=RETRIEVED, label="retrieved only"),
             Patch(color=UNUSED, label="never retrieved at the end"),
-            Line2D([], [], color="white", lw=2, label="UPDATE", markeredgecolor="black"),
+            Line2D([], [], color="none", marker="|", markeredgecolor="black", label="UPDATE (white tick)"),
         ],
         fontsize=7,
         loc="upper center",

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from agents.candidate import CandidatePolicy, CandidateSettings
-from memenvs.errors import DataError
+from memenvs.errors import DataError, SettingsError
 from memenvs.version import __version__
 from trainers import checkpoint
 from trainers.advantages import group_advantages
 from trainers.comparison import plain, scores_to_json
 from trainers.evaluation import EpisodeScore, evaluate_policy, mean_r_global, memory_share
 from trainers.loss import clipped_loss
+from trainers.provenance import facts
 from trainers.rollout import Group, rollout
 from trainers.runlog import RunLog
 from trainers.settings import TrainSettings
@@ -31,12 +32,26 @@ EVALUATED_TOGETHER = 32
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/failures",
     "train/loss", "train/entropy", "heldout/r_global", "heldout/memory_share",
+    "terms/outcome", "terms/evidence", "terms/chunk", "terms/format", "terms/compression",
 )  # fmt: skip
+"""Of metrics.csv; terms of other names go to TensorBoard alone."""
 
 
 def stream_seed(seed: int, update: int, number: int) -> int:
     """Seed of one group's streams: a function of its place alone, so arms that share a seed see the same streams."""
     return int(np.random.SeedSequence([seed, update, number]).generate_state(1)[0])
+
+
+def policy_settings(settings: TrainSettings) -> CandidateSettings:
+    """The candidate policy that fits the environment.
+
+    Raises:
+        SettingsError: the quota is none that the policy's exact probability of operation sets can serve.
+    """
+    quota = settings.env.max_operations
+    if quota is None or quota > 6:
+        raise SettingsError(f"the candidate policy writes 1 to 6 operations a step: set max_operations so; got {quota}")
+    return CandidateSettings(max_operations=quota, max_item_tokens=settings.env.max_item_tokens, seed=settings.seed)
 
 
 def train(
@@ -52,7 +67,7 @@ def train(
         settings: everything that decides the numbers.
         folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints and result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
-        progress: called after each update with the line that was logged.
+        progress: called after each update with the number of finished updates and the line that was logged.
         tensorboard: also write TensorBoard events.
 
     Returns:
@@ -62,46 +77,46 @@ def train(
         DataError: ``folder`` holds a run of other settings, or one that was not asked to be resumed.
     """
     torch.set_num_threads(1)
-    policy = CandidatePolicy(
-        CandidateSettings(
-            max_operations=settings.env.max_operations or 6,
-            max_item_tokens=settings.env.max_item_tokens,
-            seed=settings.seed,
-        )
-    )
+    # Whatever is wrong with data or reward shows before anything is written.
+    policy = CandidatePolicy(policy_settings(settings))
+    envs = settings.make_envs()
+    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
     optimiser = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
     first = _open(settings, folder, resume, policy, optimiser)
     log = RunLog(folder, COLUMNS, first, tensorboard)
-    data = settings.env.open("train")
-    envs = [settings.make_env(data) for _ in range(settings.group_size)]
-    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
-    held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
+    if first == 0:
+        scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
+        log.write(0, {"episodes": 0.0} | _heldout(scores))
 
     for update in range(first, settings.updates):
         groups = []
         for number in range(settings.streams):
             rngs = [np.random.default_rng([settings.seed, update, number, g]) for g in range(settings.group_size)]
             groups.append(rollout(envs, policy, stream_seed(settings.seed, update, number), rngs))
-        advantages = np.concatenate([group_advantages(g.rewards, group=settings.group).ravel() for g in groups])
-        decisions = [d for group in groups for row in group.decisions for d in row]
-        old = torch.tensor([d.log_prob for d in decisions])
-        for _ in range(settings.epochs):
+        advantages = [group_advantages(group.rewards, group=settings.group) for group in groups]
+        # A failed rollout teaches nothing: its decisions are in neither the surrogate nor the entropy.
+        kept = [(g, i) for g, group in enumerate(groups) for i in range(len(group.decisions)) if not group.failed[i]]
+        decisions = [decision for g, i in kept for decision in groups[g].decisions[i]]
+        weights = torch.tensor([a for g, i in kept for a in advantages[g][i]], dtype=torch.float32)
+        old = torch.tensor([decision.log_prob for decision in decisions])
+        line = _line(settings, update, groups)
+        for _ in range(settings.epochs if decisions else 0):
             new, entropies = policy.evaluate(decisions)
-            surrogate = clipped_loss(new, old, torch.from_numpy(advantages).float(), settings.clip)
+            surrogate = clipped_loss(new, old, weights, settings.clip)
             loss = surrogate - settings.entropy * entropies.mean()
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             optimiser.step()
+            line |= {"train/loss": float(loss.detach()), "train/entropy": float(entropies.detach().mean())}
 
-        line = _line(settings, update, groups, float(loss.detach()), float(entropies.detach().mean()))
         if (update + 1) % settings.eval_every == 0 or update + 1 == settings.updates:
-            scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
-            line |= {"heldout/r_global": mean_r_global(scores), "heldout/memory_share": memory_share(scores)}
-        log.write(update, line)
+            line |= _heldout(evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams]))
+        log.write(update + 1, line)
         if (update + 1) % settings.checkpoint_every == 0 or update + 1 == settings.updates:
             checkpoint.save(folder, update + 1, policy, optimiser, _state(settings, policy))
-        progress(update, line)
+        progress(update + 1, line)
 
     log.close()
     scores = evaluate_policy(heldout, policy, held_out_streams[: settings.final_streams])
@@ -109,18 +124,28 @@ def train(
     return policy, scores
 
 
-def _line(settings: TrainSettings, update: int, groups: list[Group], loss: float, entropy: float) -> dict[str, float]:
-    played = (update + 1) * settings.streams * settings.group_size
-    return {
-        "episodes": played,
-        "train/r_global": float(np.nanmean([g.r_global for g in groups])),
-        "train/step_reward": float(np.nanmean([g.rewards for g in groups if g.rewards.size])),
-        "train/memory_share": float(np.mean([g.memory_share for g in groups])),
-        "train/valid_share": float(np.mean([g.valid_share for g in groups])),
-        "train/failures": float(sum(g.failures for g in groups)),
-        "train/loss": loss,
-        "train/entropy": entropy,
+def _line(settings: TrainSettings, update: int, groups: list[Group]) -> dict[str, float]:
+    """What the rollouts of one update say; a number that every rollout failed to give is left out."""
+    whole = [(group, ~group.failed) for group in groups if not group.failed.all()]
+    line = {
+        "episodes": float((update + 1) * settings.streams * settings.group_size),
+        "train/failures": float(sum(group.failed.sum() for group in groups)),
+        "train/valid_share": float(np.mean([group.valid_share for group in groups])),
     }
+    if whole:
+        line |= {
+            "train/r_global": float(np.mean(np.concatenate([group.r_global[ok] for group, ok in whole]))),
+            "train/step_reward": float(np.mean(np.concatenate([group.rewards[ok].ravel() for group, ok in whole]))),
+            "train/memory_share": float(np.mean(np.concatenate([group.memory_share[ok] for group, ok in whole]))),
+        }
+        for name in whole[0][0].terms:
+            values = np.concatenate([group.terms[name][ok].ravel() for group, ok in whole])
+            line[f"terms/{name}"] = float(np.mean(values))
+    return line
+
+
+def _heldout(scores: list[EpisodeScore]) -> dict[str, float]:
+    return {"heldout/r_global": mean_r_global(scores), "heldout/memory_share": memory_share(scores)}
 
 
 def _state(settings: TrainSettings, policy: CandidatePolicy) -> dict[str, Any]:
@@ -140,7 +165,8 @@ def _open(
     if newest is not None and not resume:
         raise DataError(f"{folder} holds a run already ({newest.name}); resume it, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "settings.json").write_text(json.dumps(settings.to_json(), indent=1), encoding="utf-8")
+    stated = {"memenvs": __version__} | settings.to_json()
+    (folder / "settings.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
     if newest is None:
         return 0
     state = checkpoint.read_state(newest)
@@ -152,19 +178,14 @@ def _open(
 
 
 def _write_result(settings: TrainSettings, folder: Path, env: Any, scores: list[EpisodeScore]) -> None:
-    dataset = env.unwrapped.dataset
-    result = {
-        "memenvs": __version__,
-        "data": dataset.source,
-        "dataset": dataset.fingerprint,
-        "split": dataset.split,
-        "profile": env.unwrapped.settings.profile,
-        "reader": env.unwrapped.reader.name,
-        "settings": settings.to_json(),
-        "r_global": plain(mean_r_global(scores)),
-        "memory_share": memory_share(scores),
-        "episodes": scores_to_json(scores),
-    }
+    result = facts(
+        env,
+        seed=settings.seed,
+        settings=settings.to_json(),
+        r_global=plain(mean_r_global(scores)),
+        memory_share=memory_share(scores),
+        episodes=scores_to_json(scores),
+    )
     draft = folder / "result.json.tmp"
     draft.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     draft.replace(folder / "result.json")

@@ -11,7 +11,7 @@ from agents.candidate import CandidateAgent
 from memenvs.record import EpisodeRecord
 from trainers import checkpoint
 from trainers.comparison import show_table
-from trainers.demo import ARMS, Arm, DemoSettings, run_folder, run_settings
+from trainers.demo import ARMS, REFERENCE, Arm, DemoSettings, run_folder, run_settings
 from trainers.evaluation import play
 from trainers.figures import final_bars, learning_curves, memory_timeline
 
@@ -37,18 +37,23 @@ def _markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _apart(high: Row, low: Row) -> str:
-    verdict = "above, intervals apart" if high["low"] > low["high"] else (
-        "above, but the intervals overlap" if high["r_global"] > low["r_global"] else "NOT above"
-    )  # fmt: skip
-    return f"- against {low['agent']}: {high['r_global']:.3f} and {low['r_global']:.3f}: {verdict}"
+def verdicts(rows: Sequence[Row]) -> list[str]:
+    """For each arm of the ablation, which controls it beats with intervals apart, and which not."""
+    controls = [row for row in rows if row["kind"] == "control" and row["agent"] not in ("nothing", "hindsight")]
+    lines = []
+    for arm in ARMS:
+        mine = next(row for row in rows if row["agent"] == arm.name)
+        apart = [row["agent"] for row in controls if mine["low"] > row["high"]]
+        rest = [f"{row['agent']} ({row['r_global']:.3f})" for row in controls if row["agent"] not in apart]
+        line = f"- {arm.name} ({mine['r_global']:.3f}): above {', '.join(apart) or 'none'}"
+        lines.append(line + (f"; not above, or intervals overlap: {', '.join(rest)}" if rest else ""))
+    return lines
 
 
 def write_report(
     rows: list[Row],
     curves: dict[str, Any],
     facts: dict[str, Any],
-    reference: Arm,
     settings: DemoSettings,
     console: Console,
 ) -> None:
@@ -63,39 +68,38 @@ def write_report(
     anchors = {name: by_name[name]["r_global"] for name in ("random", "hindsight")}
     learning_curves({arm.name: curves[arm.name] for arm in ARMS}, anchors, out / "curves.png", title)
     final_bars(rows, out / "final.png", title)
-    record = example_episode(reference, settings)
+    record = example_episode(REFERENCE, settings)
     (out / "episode.json").write_text(record.to_json(), encoding="utf-8")
     memory_timeline(
-        record, out / "memory_timeline.png", f"{reference.name}: held-out stream 0, r_global {record.r_global:.2f}"
+        record, out / "memory_timeline.png", f"{REFERENCE.name}: held-out stream 0, r_global {record.r_global:.2f}"
     )
-    best = by_name[reference.name]
-    anchors_only = ("nothing", "hindsight", "scripted", "keep everything, no quota")
-    rivals = [row for row in rows if row["kind"] == "control" and row["agent"] not in anchors_only]
-    outcome = by_name["outcome only"]
-    verdicts = [_apart(best, rival) for rival in rivals] + [_apart(best, outcome)]
+    found = "\n".join(verdicts(rows))
     text = f"""# Which reward trains a memory manager best?
 
 {title}. Reader: {facts["reader"]}; scoring profile: {facts["profile"]}; data: {facts["data"]}. All learned agents are the same
-policy with the same settings, streams and number of episodes; they differ in the reward alone. Intervals are two-level
+policy with the same settings, streams and number of episodes; they differ in the reward alone (the last ones, if any, in what their
+chunk questions ask about). Intervals are two-level
 bootstraps over seeds and streams.
 
 {_markdown(rows)}
 
-"Equal memory" controls get, stream by stream, the mean memory size of the best arm of the ablation ({reference.name}).
-"Episodes to outcome's level": when the arm's mean curve first reaches the final held-out level of outcome only.
+"Equal memory" controls get, stream by stream, the mean memory size of {REFERENCE.name}. "Episodes to outcome's level":
+when the arm's mean curve (24 held-out streams, every {settings.updates // 8} updates, interpolated) first reaches the final
+level of outcome only.
 
-{reference.name}:
-{chr(10).join(verdicts)}
+Beaten with 95 % intervals apart:
+
+{found}
 
 ![curves](curves.png)
 ![final](final.png)
 ![memory](memory_timeline.png)
 
 Files: table.json, table.csv, episode.json (one episode's record), runs/ (settings, metrics and checkpoint of every run).
-Made by `memenvs demo --out {out.name} --seeds {settings.seeds} --updates {settings.updates} --T {settings.T}`.
+Made by `memenvs demo --arms {settings.arms} --seeds {settings.seeds} --updates {settings.updates} --T {settings.T}`.
 """
     (out / "report.md").write_text(text, encoding="utf-8")
-    console.print("\n".join(verdicts))
+    console.print(found)
     console.print(
         f"written to {out}: report.md, table.json, table.csv, curves.png, final.png, memory_timeline.png, episode.json"
     )

@@ -26,13 +26,13 @@ class Group:
     terms: dict[str, NDArray[np.float64]]
     """(G, T) per term."""
     r_global: NDArray[np.float64]
-    """(G,)."""
+    """(G,); NaN for failed rollouts."""
     memory_share: NDArray[np.float64]
     """(G,) tokens of the final memory over tokens of the stream."""
     valid_share: float
     """Share of valid operations over the group."""
-    failures: int
-    """Rollouts whose reader failed; they leave the group's statistics."""
+    failed: NDArray[np.bool_]
+    """(G,): rollouts whose reader failed; they leave the group's statistics and the loss."""
 
 
 def rollout(
@@ -70,15 +70,16 @@ def rollout(
     rewards = [info.get("step_rewards", row) for info, row in zip(infos, paid, strict=True)]
     outcomes = [outcome for record in records for step in record.steps for outcome in step.operations]
     # A reading that failed anywhere takes the whole rollout out of the group.
+    failed = np.array([record.failure is not None for record in records])
     table = np.array(rewards, dtype=np.float64)
-    table[[record.failure is not None for record in records]] = np.nan
+    table[failed] = np.nan
     named = [info.get("step_reward_terms", {}) for info in infos]
     return Group(
         decisions=decisions,
         rewards=table,
         terms={name: np.array([terms[name] for terms in named]) for name in named[0]},
-        r_global=np.array([record.r_global for record in records]),
+        r_global=np.where(failed, np.nan, [record.r_global for record in records]),
         memory_share=np.array([record.memory_tokens / record.stream_tokens for record in records]),
         valid_share=sum(o.valid for o in outcomes) / max(1, len(outcomes)),
-        failures=sum(record.failure is not None for record in records),
+        failed=failed,
     )

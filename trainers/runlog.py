@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 
@@ -12,28 +13,31 @@ class RunLog:
     Args:
         folder: of the run.
         columns: names of the numbers of a line, besides ``update``.
-        start: first update to be written; later lines of an interrupted run are dropped, so that a resumed run's file equals an
-            uninterrupted one's.
+        resumed_at: finished updates of the run that goes on, 0 for a new one; lines after them are dropped, so that a resumed
+            run's file equals an uninterrupted one's.
         tensorboard: also write TensorBoard events.
     """
 
-    def __init__(self, folder: Path, columns: tuple[str, ...], start: int = 0, tensorboard: bool = True) -> None:
+    def __init__(self, folder: Path, columns: tuple[str, ...], resumed_at: int = 0, tensorboard: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._columns = ("update", *columns)
         path = folder / "metrics.csv"
-        kept = [row for row in read_metrics(path) if row["update"] < start] if path.is_file() else []
+        kept = [row for row in read_metrics(path) if row["update"] <= resumed_at] if resumed_at else []
         self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, self._columns)
+        self._writer = csv.DictWriter(self._file, self._columns, extrasaction="ignore")
         self._writer.writeheader()
         self._writer.writerows([{k: _text(row.get(k)) for k in self._columns} for row in kept])
         self._board = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(folder / "tensorboard", purge_step=start)
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=resumed_at + 1 if resumed_at else 0)
 
     def write(self, update: int, values: dict[str, float]) -> None:
-        """One line; a column without a value stays empty."""
+        """One line after ``update`` finished updates.
+
+        A column without a value stays empty; a value without a column goes to TensorBoard alone.
+        """
         self._writer.writerow({"update": update} | {k: _text(v) for k, v in values.items()})
         self._file.flush()
         if self._board is not None:
@@ -48,8 +52,8 @@ class RunLog:
 
 
 def _text(value: float | None) -> str | int:
-    """A number as shortest exact text, so that files of equal runs are equal."""
-    if value is None:
+    """A number as shortest exact text, so that files of equal runs are equal; nothing for a number that there is not."""
+    if value is None or not math.isfinite(value):
         return ""
     return int(value) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
 
@@ -58,3 +62,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """Lines of a ``metrics.csv`` as numbers; empty cells are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def read_curve(folder: Path) -> list[tuple[int, float]]:
+    """(episodes, held-out r_global) of a run's evaluations, the untrained policy first."""
+    lines = read_metrics(folder / "metrics.csv")
+    return [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,9 @@ class EnvSettings:
     """Items retrieved per question."""
     chunk_questions: int = 5
     """Chunk questions read per step."""
+    chunk_questions_from: Literal["column", "evidence"] | None = None
+    """Data in the Memalpha schema only: "column" takes chunk questions from the file's column of that name, "evidence" asks at each
+    chunk the global questions whose evidence is known to stand there. The published files have neither."""
     question_share: float = 1.0
     """Share of the global questions asked in training; the same ones for a whole group."""
     reader: str = "extractive"
@@ -51,6 +55,12 @@ class EnvSettings:
                 if self.data != "builtin":
                     raise SettingsError(f"{name} is a setting of builtin data; the data is {self.data!r}")
                 settings[name] = value
+        if self.chunk_questions_from is not None:
+            if self.data == "builtin":
+                raise SettingsError(
+                    "chunk_questions_from is a setting of data in the Memalpha schema; builtin data has its own"
+                )
+            settings["chunk_questions"] = self.chunk_questions_from
         families = gym.spec(self.env_id).kwargs.get("families")
         return load(self.data, split, **settings | ({"families": families} if families else {}))
 
@@ -62,7 +72,7 @@ class EnvSettings:
             evaluation: ask all global questions and no chunk questions.
             dataset: the split's data, if it is open already; environments may share it.
         """
-        return gym.make(
+        env = gym.make(
             self.env_id,
             disable_env_checker=True,
             data=self.open(split) if dataset is None else dataset,
@@ -75,6 +85,11 @@ class EnvSettings:
             max_item_tokens=self.max_item_tokens,
             memory_budget=self.memory_budget,
         )
+        if not isinstance(env.observation_space, gym.spaces.Dict):
+            raise SettingsError(
+                f"{self.env_id} gives arrays; agents here read text: name another env_id (memenvs envs)"
+            )
+        return env
 
 
 @dataclass(frozen=True)
@@ -122,18 +137,34 @@ class TrainSettings:
         for name in ("updates", "streams", "epochs", "eval_every", "eval_streams", "final_streams", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise SettingsError(f"seed must be at least 0, got {self.seed}")
         if self.group_size < 2:
             raise SettingsError(
                 f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"
             )
 
-    def make_env(self, dataset: StreamDataset | None = None) -> gym.Env[Any, Any]:
-        """The training environment with its reward; presets that ignore chunk questions do not read any."""
-        env = self.env
-        if self.reward in ("raw", "outcome", "evidence", "evidence-cited"):
-            env = replace(env, chunk_questions=0)
+    @property
+    def reads_chunks(self) -> bool:
+        """Whether the reward looks at chunk questions; presets that do not are trained without reading any."""
+        if self.reward == "raw":
+            return False
+        return PRESETS.get(self.reward, {}).get("chunk_weight", 1.0) > 0
+
+    def make_envs(self) -> list[gym.Env[Any, Any]]:
+        """``group_size`` training environments with their reward, over one open data set."""
+        env = self.env if self.reads_chunks else replace(self.env, chunk_questions=0)
+        dataset = env.open("train")
+        if self.reads_chunks and not any(chunk.questions for chunk in dataset[0].chunks):
+            warnings.warn(
+                f"{self.env.data} has no chunk questions: the chunk reward is 0 at every step of every rollout. "
+                'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
+                stacklevel=2,
+            )
         arguments = {"scale": self.scale} if self.reward in PRESETS else {}
-        return wrap_reward(env.make("train", dataset=dataset), self.reward, **arguments)
+        return [
+            wrap_reward(env.make("train", dataset=dataset), self.reward, **arguments) for _ in range(self.group_size)
+        ]
 
     def make_heldouts(self, count: int) -> list[gym.Env[Any, Any]]:
         """Environments for evaluations: held-out data, all global questions, no chunk questions, no reward wrapper.

@@ -86,6 +86,12 @@ class ProceduralStreams:
         self._length = length
         self._last: tuple[int, Stream] | None = None
         self._key = json.dumps([GENERATOR_VERSION, seed, split, asdict(self.settings)], sort_keys=True)
+        # What is told and asked in the end does not depend on how the chunks are asked about, so that arms of a study that
+        # differ in the chunk questions alone see the same streams.
+        told = {
+            k: v for k, v in asdict(self.settings).items() if k not in ("chunk_questions", "relevance", "timestamps")
+        }
+        self._told_key = json.dumps([GENERATOR_VERSION, seed, split, told], sort_keys=True)
 
     @property
     def fingerprint(self) -> str:
@@ -114,13 +120,16 @@ class ProceduralStreams:
         return self._last[1]
 
     def _make(self, number: int) -> Stream:
-        digest = hashlib.sha256(f"{self._key}/{number}".encode()).digest()
-        rng = random.Random(int.from_bytes(digest, "big"))
+        rng = _rng(f"{self._told_key}/{number}")
         plot = draw_plot(rng, self.settings)
-        chunks = _chunks(rng, plot, self.settings, number)
         questions, families, stale = _global_questions(rng, plot, self.settings)
+        chunks = _chunks(_rng(f"{self._key}/{number}/chunk questions"), plot, self.settings, number)
         metadata = {"generator_version": GENERATOR_VERSION, "seed": self.seed, "families": families, "stale": stale}
         return Stream(f"builtin-{self.split}-{number}", self.source, chunks, questions, metadata)
+
+
+def _rng(key: str) -> random.Random:
+    return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest(), "big"))
 
 
 def _chunks(rng: random.Random, plot: Plot, settings: ProceduralSettings, number: int) -> tuple[Chunk, ...]:
