@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,11 @@ import numpy as np
 from gymnasium.spaces import Dict, Discrete
 
 from memenvs.episode import Episode, EpisodeSettings, EpisodeSnapshot
-from memenvs.errors import DataError, EpisodeError, ReaderError, SettingsError, did_you_mean
+from memenvs.errors import DataError, EpisodeError, ReaderError, SettingsError, did_you_mean, whole
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.memory.retrieval import BM25Retriever
-from memenvs.reading import Answer, Reader, Reading, make_reader
+from memenvs.reading import Answer, Reader, Reading, ask, make_reader
 from memenvs.record import EpisodeRecord
 from memenvs.render import render_episode, render_memory
 from memenvs.spaces import UnicodeText
@@ -81,7 +82,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     ``env.unwrapped.record`` is the finished episode as plain data.
 
     ## Arguments
-    * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be an open `StreamDataset`.
+    * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be a `Path` or an
+      open `StreamDataset` too; only with a str can the environment's spec be written as JSON.
     * ``families``: question families of builtin streams; None for all.
     * ``reader``: a name for `memenvs.reading.make_reader`, or a `Reader`.
     * ``k``, ``idf``: items retrieved per question and the kind of BM25.
@@ -121,8 +123,11 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         max_chars: int = 65_536,
         render_mode: str | None = None,
     ) -> None:
-        if not 0 < question_share <= 1:
-            raise SettingsError(f"question_share must be in (0, 1], got {question_share}")
+        if not isinstance(question_share, Real) or not 0 < question_share <= 1:
+            raise SettingsError(f"question_share must be a number in (0, 1], got {question_share!r}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise SettingsError(f'render_mode must be "ansi" or None, got {render_mode!r}')
+        max_chars = whole("max_chars", max_chars, 1)
         settings = (data_settings or {}) | ({} if families is None else {"families": list(families)})
         if isinstance(data, (str, Path)):
             self.dataset = load(data, split=split, **settings)
@@ -155,6 +160,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         self._question_share = question_share
         self._episode: Episode | None = None
         self._index = -1
+        self._seed: int | None = None
         self._record: EpisodeRecord | None = None
         self._prepared: _Prepared | None = None
 
@@ -183,6 +189,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
                 split=self.dataset.split,
                 dataset=self.dataset.fingerprint,
                 stream_index=self._index,
+                seed=self._seed,
                 reader=self.reader.name,
                 idf=self._idf,
                 tokens="words",
@@ -199,7 +206,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             options: ``{"stream": i}`` takes stream i of the dataset; ``{"questions": [..]}`` asks these global questions.
 
         Raises:
-            SettingsError: an unknown option, or an index out of range.
+            SettingsError: an unknown option, or indices that are no different whole numbers in range.
             DataError: the stream does not fit the observation space.
         """
         super().reset(seed=seed)
@@ -213,7 +220,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         drawn = int(self.np_random.integers(len(self.dataset)))
         question_seed = int(self.np_random.integers(2**31))
         index = options.get("stream", drawn)
-        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.dataset):
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.dataset):
             raise SettingsError(f'the option "stream" must be an index below {len(self.dataset)}, got {index!r}')
         stream = self.dataset[int(index)]
         for step, chunk in enumerate(stream.chunks):
@@ -228,7 +235,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             order = np.random.default_rng(question_seed).permutation(len(stream.questions))
             asked = sorted(int(i) for i in order[:count])
         self._episode = Episode(stream, self.settings, asked, retriever=BM25Retriever(idf=self._idf))
-        self._index, self._record, self._prepared = int(index), None, None
+        self._index, self._seed = int(index), seed
+        self._record = self._prepared = None
         return self._observation(), self._info()
 
     def step(self, action: str) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -286,13 +294,13 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         return self.episode.snapshot()
 
     def restore(self, snapshot: EpisodeSnapshot) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return to a snapshot of the same stream; gives observation and info as `reset` does."""
+        """Return to a snapshot of the same stream, questions and settings; gives observation and info as `reset` does."""
         self.episode.restore(snapshot)
         self._record = self._prepared = None
         return self._observation(), self._info()
 
     def digest(self) -> str:
-        """Hash of stream, step and memory; see `Episode.digest`."""
+        """Hash of stream, questions, settings, step and memory; see `Episode.digest`."""
         return self.episode.digest()
 
     def _observation(self) -> dict[str, Any]:
@@ -313,8 +321,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
 
 
 def read(reader: Reader, readings: Sequence[Reading]) -> tuple[list[Answer] | None, str | None]:
-    """Answers and None, or None and what went wrong. Nothing is asked of the reader where there is nothing to read."""
+    """Answers and None, or None and what went wrong; see `memenvs.reading.ask`."""
     try:
-        return (reader.read(readings) if readings else []), None
+        return ask(reader, readings), None
     except ReaderError as error:
         return None, f"{type(error).__name__}: {error}"

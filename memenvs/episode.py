@@ -11,15 +11,20 @@ It never reads itself: `Episode.act` returns the readings it needs, `Episode.ans
 
 from __future__ import annotations
 
+import hashlib
+import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from memenvs.errors import EpisodeError, SettingsError
+from memenvs.errors import EpisodeError, SettingsError, whole
 from memenvs.memory.bank import BankSnapshot, MemoryBank, MemoryItem, MemoryLimits, StepReport
 from memenvs.memory.operations import MAX_MESSAGE_CHARS, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
 from memenvs.memory.tokens import TokenCounter, count_tokens
+from memenvs.reading.asking import fault
 from memenvs.reading.base import Answer, Reading
 from memenvs.record import EpisodeRecord, ReadingRecord, StepRecord
 from memenvs.scoring.profiles import metric_for
@@ -42,10 +47,8 @@ class EpisodeSettings:
     """Scoring profile."""
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise SettingsError(f"k must be at least 1, got {self.k}")
-        if self.chunk_questions < 0:
-            raise SettingsError(f"chunk_questions must be at least 0, got {self.chunk_questions}")
+        object.__setattr__(self, "k", whole("k", self.k, 1))
+        object.__setattr__(self, "chunk_questions", whole("chunk_questions", self.chunk_questions, 0))
         parse_operations("[]", self.dialect)
         metric_for("builtin-fact", self.profile)
 
@@ -65,9 +68,10 @@ class Observation:
 
 
 class EpisodeSnapshot(NamedTuple):
-    """State between two steps, immutable and self-contained; valid for the same stream and settings."""
+    """State between two steps, immutable and self-contained; valid for the same stream, questions and settings."""
 
-    fingerprint: str
+    origin: Mapping[str, Any]
+    """What it belongs to: stream, questions, settings, retriever; plain data."""
     bank: BankSnapshot
     steps: tuple[StepRecord, ...]
     final: tuple[ReadingRecord, ...]
@@ -90,7 +94,7 @@ class Episode:
         retriever: ranks items for a question; exact BM25 by default.
 
     Raises:
-        SettingsError: ``questions`` is empty or holds an index that the stream lacks.
+        SettingsError: ``questions`` is empty or holds something else than different indices of the stream's questions.
         ScorerError: the profile has no metric for a question's source (found here, not at the end of the episode).
     """
 
@@ -104,13 +108,10 @@ class Episode:
     ) -> None:
         if not stream.chunks or not stream.questions:
             raise SettingsError(f"stream {stream.id!r} needs at least one chunk and one global question")
-        asked = range(len(stream.questions)) if questions is None else questions
-        if not asked or not all(0 <= i < len(stream.questions) for i in asked):
-            raise SettingsError(
-                f"questions must be indices below {len(stream.questions)}, at least one; got {list(asked)}"
-            )
+        total = len(stream.questions)
+        self._asked = tuple(range(total)) if questions is None else _indices(questions, total)
         self.stream, self.settings = stream, settings
-        self.questions = tuple(stream.questions[i] for i in asked)
+        self.questions = tuple(stream.questions[i] for i in self._asked)
         self.bank = MemoryBank(settings.limits, count)
         self.failure: str | None = None
         """Message of the first reader failure, or None."""
@@ -197,7 +198,7 @@ class Episode:
             The finished step.
 
         Raises:
-            EpisodeError: no step waits, or the number of answers is wrong.
+            EpisodeError: no step waits, or the answers do not fit; the step then still waits for its answers.
         """
         if self._pending is None:
             raise EpisodeError("no step waits for answers; call act() first")
@@ -206,6 +207,10 @@ class Episode:
             self.failure = self.failure or failure or "the reader failed without a message"
         elif len(answers) != len(asked):
             raise EpisodeError(f"expected {len(asked)} answers, one per reading, got {len(answers)}")
+        else:
+            for answer, (_, retrieved) in zip(answers, asked, strict=True):
+                if (wrong := fault(answer, [r.id for r in retrieved])) is not None:
+                    raise EpisodeError(f"the answers do not fit the readings: {wrong}")
         readings = tuple(self._scored(a, None if answers is None else answers[i]) for i, a in enumerate(asked))
         chunk = self.stream.chunks[self.step]
         own = len(self._chunk_questions(chunk.questions))
@@ -230,29 +235,33 @@ class Episode:
         question, retrieved = asked
         if answer is None:
             return ReadingRecord(question.text, question.references, question.source, retrieved, (), None, None)
-        known = {r.id for r in retrieved}
-        stray = [i for i in answer.evidence_ids if i not in known]
-        if stray:
-            raise EpisodeError(
-                f"a reader cited {stray}, which it was not given; evidence must be among the reading's items"
-            )
         score = self._metrics[question.source](answer.text, question.references)
         return ReadingRecord(
-            question.text, question.references, question.source, retrieved, answer.evidence_ids, answer.text, score
+            question.text,
+            question.references,
+            question.source,
+            retrieved,
+            tuple(answer.evidence_ids),
+            answer.text,
+            score,
         )
 
     def record(self, **settings: Any) -> EpisodeRecord:
         """The finished episode as plain data.
 
         Args:
-            settings: more JSON-able facts to keep with the record (reader, seed, versions).
+            settings: more facts to keep with the record (reader, seed, versions); kept as JSON has them, so a tuple as a list.
 
         Raises:
             EpisodeError: the episode is not over.
+            SettingsError: a fact cannot be written as JSON.
         """
         if not self.done:
             raise EpisodeError(f"the episode is at step {self.step} of {self.T}; a record exists at the end")
-        kept: Mapping[str, Any] = asdict(self.settings) | settings
+        try:
+            kept = json.loads(json.dumps(asdict(self.settings) | settings))
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"what a record keeps must be JSON-able, got {settings}: {error}") from error
         return EpisodeRecord(
             stream_id=self.stream.id,
             source=self.stream.source,
@@ -272,21 +281,49 @@ class Episode:
         """
         if self._pending is not None:
             raise EpisodeError("a snapshot is taken between two steps; call answer() first")
-        return EpisodeSnapshot(self.stream.fingerprint, self.bank.snapshot(), self.steps, self._final, self.failure)
+        return EpisodeSnapshot(self._origin, self.bank.snapshot(), self.steps, self._final, self.failure)
 
     def restore(self, snapshot: EpisodeSnapshot) -> None:
-        """Return to a snapshot of this episode or of another one over the same stream.
+        """Return to a snapshot of this episode or of another one over the same stream with the same questions and settings.
 
         Raises:
-            EpisodeError: the snapshot belongs to another stream.
+            EpisodeError: the snapshot belongs to another stream, or to an episode with other questions or settings.
         """
-        if snapshot.fingerprint != self.stream.fingerprint:
-            raise EpisodeError(f"the snapshot is of stream {snapshot.fingerprint}, this is {self.stream.fingerprint}")
+        if snapshot.origin != self._origin:
+            there, here = snapshot.origin, self._origin
+            differs = [f"{n} {there.get(n)} there, {here.get(n)} here" for n in here if there.get(n) != here[n]]
+            raise EpisodeError(f"the snapshot is of another episode: {'; '.join(differs)}")
         self.bank.restore(snapshot.bank)
         self._retriever.restore(self.bank.items)
         self._steps = list(snapshot.steps)
         self._final, self.failure, self._pending = snapshot.final, snapshot.failure, None
 
     def digest(self) -> str:
-        """Equal for equal streams at equal steps with equal memories (ids and provenance included)."""
-        return f"{self.stream.fingerprint}:{self.step}:{self.bank.digest()}"
+        """Equal for equal streams, questions and settings at equal steps with equal memories (ids and provenance included)."""
+        return f"{self._key}:{self.step}:{self.bank.digest()}"
+
+    @cached_property
+    def _origin(self) -> dict[str, Any]:
+        """What a snapshot belongs to."""
+        first = {"stream": self.stream.fingerprint, "questions": list(self._asked)}
+        return first | asdict(self.settings) | {"retriever": self._retriever.settings}
+
+    @cached_property
+    def _key(self) -> str:
+        return hashlib.sha256(json.dumps(self._origin, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _indices(given: Any, total: int) -> tuple[int, ...]:
+    """Indices of questions as ints.
+
+    Raises:
+        SettingsError: ``given`` is something else than at least one whole number below ``total``, each of them once.
+    """
+    try:
+        found = [operator.index(i) for i in given if not isinstance(i, bool)]
+        fits = len(found) == len(given) == len(set(found)) > 0 and all(0 <= i < total for i in found)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise SettingsError(f"questions must be different indices below {total}, at least one; got {given!r}")
+    return tuple(found)

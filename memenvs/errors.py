@@ -6,7 +6,9 @@ Each message says what was expected, what came and the way out.
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class MemenvsError(Exception):
@@ -31,6 +33,23 @@ class ReaderError(MemenvsError):
 
 class ScorerError(MemenvsError):
     """A prediction cannot be scored under the chosen profile."""
+
+
+def whole(name: str, value: Any, least: int, otherwise: str = "") -> int:
+    """``value`` as an int; ``otherwise`` says in the message what else is allowed.
+
+    Raises:
+        SettingsError: it is no whole number, or below ``least``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise SettingsError(f"{name} must be a whole number{otherwise}, got {value!r}")
+    if number < least:
+        raise SettingsError(f"{name} must be at least {least}{otherwise}, got {number}")
+    return number
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -85,7 +85,8 @@ class EpisodeRecord:
     failure: str | None = None
     """The first failure of a reader, or None. Whatever its other numbers, a failed episode belongs in no statistics."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Reader, k, limits, scoring profile, token counter, version: what the numbers came from."""
+    """Reader, k, limits, scoring profile, token counter, version, ``seed`` (the one given to `MemoryEnv.reset`, or None): what the
+    numbers came from, in JSON's types."""
 
     @property
     def T(self) -> int:
@@ -121,7 +122,7 @@ class EpisodeRecord:
         """Read what `to_json` wrote.
 
         Raises:
-            DataError: not JSON, another format version, or a field is missing or unknown.
+            DataError: not JSON, another format version, a field is missing or unknown, or there are no steps or no questions.
         """
         try:
             data = json.loads(text)
@@ -138,6 +139,8 @@ class EpisodeRecord:
                 for step in data["steps"]
             )  # fmt: skip
             questions = tuple(_reading(r) for r in data["questions"])
+            if not steps or not questions:
+                raise DataError(f"an episode record needs steps and questions, got {len(steps)} and {len(questions)}")
             memory = tuple(MemoryItem(**item) for item in data["memory"])
             return cls(**data | {"steps": steps, "questions": questions, "memory": memory})
         except (KeyError, TypeError) as error:

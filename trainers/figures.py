@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from memenvs.record import EpisodeRecord
 
@@ -109,7 +110,7 @@ def memory_timeline(record: EpisodeRecord, path: Path, title: str = "") -> None:
         axes.plot([at, at], [order[item] - 0.42, order[item] + 0.42], color="white", lw=2)
     axes.set_yticks(list(order.values()), list(order), fontsize=5.5)
     axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="step", ylabel="memory item", xlim=(0, record.T), title=title)
     axes.legend(
         handles=[

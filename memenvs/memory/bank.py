@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memenvs.errors import SettingsError
+from memenvs.errors import whole
 from memenvs.memory.operations import OPERATION_NAMES, Malformed, Operation
 from memenvs.memory.tokens import TokenCounter, count_tokens
 
@@ -48,8 +48,8 @@ class MemoryLimits:
     def __post_init__(self) -> None:
         for name in ("max_operations", "max_item_tokens", "max_tokens"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} must be at least 1 or None, got {value}")
+            if value is not None:
+                object.__setattr__(self, name, whole(name, value, 1, " or None"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,7 @@ class MemoryBank:
         self.limits = limits
         self._count = count
         self._items: dict[str, MemoryItem] = {}
+        self._listed: tuple[MemoryItem, ...] | None = ()
         self._shared = False
         self._hash = 0
         self.step = 0
@@ -129,7 +130,9 @@ class MemoryBank:
     @property
     def items(self) -> tuple[MemoryItem, ...]:
         """All items in the order of their INSERT."""
-        return tuple(self._items.values())
+        if self._listed is None:
+            self._listed = tuple(self._items.values())
+        return self._listed
 
     def __len__(self) -> int:
         return len(self._items)
@@ -207,6 +210,7 @@ class MemoryBank:
         if self._shared:
             self._items = dict(self._items)
             self._shared = False
+        self._listed = None
         before, after = change
         if before is not None:
             self.tokens -= before.tokens
@@ -227,7 +231,7 @@ class MemoryBank:
     def restore(self, snapshot: BankSnapshot) -> None:
         """Return to a state taken by `snapshot`, of this bank or of another one."""
         self._items, self.step, self.tokens, self._hash = snapshot
-        self._shared = True
+        self._shared, self._listed = True, None
 
     def digest(self) -> str:
         """SHA-256-based hash of all items with their provenance: equal memories, equal digests, whatever the process."""

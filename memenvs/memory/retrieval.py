@@ -40,6 +40,12 @@ class BM25Retriever:
         self._index = BM25Index(k1, b, idf, epsilon)
         self._items: dict[str, MemoryItem] = {}
 
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """What the ranking depends on besides the items; plain data."""
+        index = self._index
+        return {"k1": index.k1, "b": index.b, "idf": index.idf, "epsilon": index.epsilon}
+
     def follow(self, changes: Iterable[Change]) -> None:
         """Take over one step's changes."""
         for before, after in changes:

@@ -40,6 +40,7 @@ class Reader(Protocol):
         """Answer each reading, in order.
 
         Raises:
-            ReaderError: no answer could be had. The episode then carries ``info["failure"]``; it is not scored as 0.
+            ReaderError: no answer could be had. The episode then carries ``info["failure"]``; it is not scored as 0. The same
+                goes for any other exception and for answers that break this contract.
         """
         ...

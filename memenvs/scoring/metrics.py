@@ -29,9 +29,13 @@ def exact_match(prediction: str, references: Sequence[str]) -> float:
 
 
 def substring_match(prediction: str, references: Sequence[str]) -> float:
-    """1 if a reference stands inside the prediction after `normalize`; a reference that normalises to "" never matches."""
-    inside = normalize(prediction)
-    return float(any(normalize(reference) and normalize(reference) in inside for reference in references))
+    """1 if a reference's words stand in the prediction, one after the other, after `normalize`.
+
+    The published metric looks for characters, so that "no" is right in "Norway" and a reference that normalises to "" always.
+    Here whole words must match, and "" never does.
+    """
+    words = f" {normalize(prediction)} "
+    return float(any(normalize(reference) and f" {normalize(reference)} " in words for reference in references))
 
 
 def token_f1(prediction: str, references: Sequence[str]) -> float:

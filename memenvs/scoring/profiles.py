@@ -5,6 +5,7 @@
 * one metric per source, the same for agents, baselines and training (the published code has three paths);
 * both sides are lower-cased and normalised everywhere;
 * every reference counts, not the first alone;
+* a substring match is one of whole words: "no" does not stand in "Norway", and a reference without words never matches;
 * sources that their paper gives to a model judge are scored by normalised substring match, which needs no model.
 """
 

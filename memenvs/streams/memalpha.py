@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 COLUMNS = ("instance_id", "chunks", "questions_and_answers", "data_source")
 """Columns that must be there."""
+PATH_SETTINGS = ("chunk_questions",)
+"""What `MemalphaStreams.from_path` takes as settings."""
+HUB_SETTINGS = ("revision", "chunk_questions", "evidence")
+"""What `MemalphaStreams.from_hub` takes as settings."""
 CHUNK_QUESTIONS = ("column", "evidence")
 
 
@@ -168,13 +172,16 @@ class MemalphaStreams:
             where = known[number] if number < len(known) else []
             evidence = tuple(Evidence(int(step)) for step in where if 0 <= step < len(chunks))
             questions.append(self._question(pair, source, index, "questions_and_answers", evidence))
+        metadata = self._json(row, "metadata", index) if row.get("metadata") else {}
+        if not isinstance(metadata, dict):
+            raise self._fault(index, "metadata", "a JSON object", metadata)
         asked = self._asked_at(row, index, source, len(chunks), questions)
         return Stream(
             id=f"{source}/{row['instance_id']}",
             source=source,
             chunks=tuple(Chunk(text, None, at) for text, at in zip(chunks, asked, strict=True)),
             questions=tuple(questions),
-            metadata=self._json(row, "metadata", index) if row.get("metadata") else {},
+            metadata=metadata,
         )
 
     def _asked_at(
@@ -211,7 +218,7 @@ class MemalphaStreams:
     def _json(self, row: dict[str, Any], field: str, index: int) -> Any:
         try:
             return json.loads(self._text(row, field, index))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._fault(index, field, f"JSON ({error})", row[field]) from error
 
     def _fault(self, index: int, field: str, expected: str, got: Any) -> DataError:
@@ -234,7 +241,7 @@ def _read_evidence(path: Path) -> dict[int, list[list[int]]]:
         try:
             entry = json.loads(line)
             found[int(entry["instance_id"])] = [list(map(int, steps)) for steps in entry["evidence_chunk_idx"]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
                 f"{path.name}, line {number}: expected instance_id and evidence_chunk_idx: {error!r}"
             ) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from memenvs.errors import DataError, SettingsError
+from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.streams.types import StreamDataset
 
 
@@ -26,18 +27,11 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
         SettingsError: a setting is unknown or out of range.
     """
     source = str(source)
-    try:
-        return _open(source, split, settings)
-    except TypeError as error:
-        raise SettingsError(f"the source {source!r} does not take these settings: {error}") from error
-
-
-def _open(source: str, split: str, settings: dict[str, Any]) -> StreamDataset:
     if source == "builtin":
         from memenvs.streams.procedural import ProceduralStreams
 
         return ProceduralStreams(split=split, **settings)
-    from memenvs.streams.memalpha import MemalphaStreams
+    from memenvs.streams.memalpha import HUB_SETTINGS, PATH_SETTINGS, MemalphaStreams
 
     path = Path(source)
     try:
@@ -46,11 +40,21 @@ def _open(source: str, split: str, settings: dict[str, Any]) -> StreamDataset:
     except (OSError, RuntimeError):  # a name that the system cannot even look up
         exists = False
     if exists:
+        _check_known(source, settings, PATH_SETTINGS)
         return MemalphaStreams.from_path(path, split=split, **settings)
     is_file_name = path.suffix in (".parquet", ".json", ".jsonl", ".csv", ".arrow")
     looks_like_hub_id = source.count("/") == 1 and not is_file_name and not source.startswith((".", "/", "~"))
     if looks_like_hub_id:
+        _check_known(source, settings, HUB_SETTINGS)
         return MemalphaStreams.from_hub(source, split=split, **settings)
     raise DataError(
         f'no such file or folder: {source!r}; expected "builtin", a path to a parquet file or folder, or a hub id'
     )
+
+
+def _check_known(source: str, settings: Iterable[str], known: Sequence[str]) -> None:
+    for name in settings:
+        if name not in known:
+            raise SettingsError(
+                f"unknown setting {name!r} for the source {source!r}; known: {', '.join(known)}.{did_you_mean(name, known)}"
+            )
