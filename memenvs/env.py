@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +11,11 @@ import numpy as np
 from gymnasium.spaces import Dict, Discrete
 
 from memenvs.episode import Episode, EpisodeSettings, EpisodeSnapshot
-from memenvs.errors import DataError, EpisodeError, ReaderError, SettingsError, did_you_mean, whole
+from memenvs.errors import DataError, EpisodeError, SettingsError, did_you_mean, whole
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.memory.retrieval import BM25Retriever
-from memenvs.reading import Answer, Reader, Reading, ask, make_reader
+from memenvs.reading import Answer, Reader, Reading, make_reader, read
 from memenvs.record import EpisodeRecord
 from memenvs.render import render_episode, render_memory
 from memenvs.spaces import UnicodeText
@@ -123,7 +122,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         max_chars: int = 65_536,
         render_mode: str | None = None,
     ) -> None:
-        if not isinstance(question_share, Real) or not 0 < question_share <= 1:
+        if not isinstance(question_share, (int, float)) or not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be a number in (0, 1], got {question_share!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise SettingsError(f'render_mode must be "ansi" or None, got {render_mode!r}')
@@ -318,11 +317,3 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             "memory_tokens": episode.bank.tokens,
             "failure": episode.failure,
         }
-
-
-def read(reader: Reader, readings: Sequence[Reading]) -> tuple[list[Answer] | None, str | None]:
-    """Answers and None, or None and what went wrong; see `memenvs.reading.ask`."""
-    try:
-        return ask(reader, readings), None
-    except ReaderError as error:
-        return None, f"{type(error).__name__}: {error}"

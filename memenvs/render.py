@@ -25,18 +25,21 @@ def render_memory(items: Sequence[MemoryItem], max_chars: int) -> str:
     Where the text would exceed ``max_chars``, the oldest items are left out and the first line says how many; hidden items keep
     their ids and can still be updated or deleted.
     """
-    lines = [f"[{item.id}] " + item.content.replace("\n", "\n    ") for item in items]
-    text = "\n".join(lines)
-    if len(text) <= max_chars:
-        return text
-    room = max_chars - 60
     shown: list[str] = []
-    for line in reversed(lines):
+    room = max_chars + 1  # the last line has no line break behind it
+    for item in reversed(items):  # what does not fit is not even looked at
+        line = item.line
         room -= len(line) + 1
         if room < 0:
             break
         shown.append(line)
-    return "\n".join([f"({len(lines) - len(shown)} older items are not shown)"[:max_chars], *reversed(shown)])
+    else:
+        return "\n".join(reversed(shown))
+    room += len(line) + 1 - 61  # for the line about what is hidden
+    while room < 0 and shown:
+        room += len(shown.pop()) + 1
+    hidden = f"({len(items) - len(shown)} older items are not shown)"
+    return "\n".join([hidden[:max_chars], *reversed(shown)])
 
 
 def render_episode(episode: Episode) -> str:

@@ -8,9 +8,9 @@ from typing import Any, cast
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from memenvs.env import MemoryEnv, read
+from memenvs.env import MemoryEnv
 from memenvs.errors import SettingsError
-from memenvs.reading import Answer
+from memenvs.reading import Answer, read
 
 
 class MemoryVectorEnv(SyncVectorEnv):

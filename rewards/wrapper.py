@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import NormalizeReward
 
 from memenvs.env import MemoryEnv
 from memenvs.errors import SettingsError
@@ -24,6 +26,13 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     The raw environment's outcome is the term ``"outcome"``. Wrappers add their terms to those of the wrappers inside; one that
     redistributes the outcome (`distributes_outcome`) takes its place. The order of wrappers changes nothing.
 
+    Rewards are worked out from the record, not from what comes from inside. So Gymnasium's own reward wrappers (`TransformReward`,
+    `NormalizeReward` and the like) belong outside: inside they would do nothing, which is refused.
+
+    Raises:
+        SettingsError: the environment is not one of memenvs, its outcome or a term would be paid twice, or a wrapper inside changes
+            rewards in a way that would be lost.
+
     Example:
         >>> class Brevity(RewardWrapper):
         ...     def terms(self, record):
@@ -39,6 +48,10 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if not isinstance(env.unwrapped, MemoryEnv):
             raise SettingsError(
                 f"{type(self).__name__} needs a memenvs environment inside, got {type(env.unwrapped).__name__}"
+            )
+        if lost := next((w for w in _layers(env) if isinstance(w, (gym.RewardWrapper, NormalizeReward))), None):
+            raise SettingsError(
+                f"{type(lost).__name__} inside {type(self).__name__}: the rewards it changes would be lost; put it outside"
             )
         for inner in _inner(env):
             if type(inner) is type(self):
@@ -88,12 +101,14 @@ def _known(stack: list[RewardWrapper], steps: tuple[StepRecord, ...]) -> float:
 
 def _inner(env: Any) -> list[RewardWrapper]:
     """Reward wrappers from ``env`` inwards."""
-    found = []
+    return [layer for layer in _layers(env) if isinstance(layer, RewardWrapper)]
+
+
+def _layers(env: Any) -> Iterator[gym.Wrapper[Any, Any, Any, Any]]:
+    """All wrappers from ``env`` inwards."""
     while isinstance(env, gym.Wrapper):
-        if isinstance(env, RewardWrapper):
-            found.append(env)
+        yield env
         env = env.env
-    return found
 
 
 def stack_terms(stack: list[RewardWrapper], record: EpisodeRecord) -> dict[str, Terms]:

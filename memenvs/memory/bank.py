@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from memenvs.errors import whole
@@ -18,7 +19,7 @@ from memenvs.memory.tokens import TokenCounter, count_tokens
 _HASH_MODULUS = 1 << 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemoryItem:
     """One entry of the memory."""
 
@@ -32,6 +33,14 @@ class MemoryItem:
     """Step of the INSERT."""
     tokens: int
     """Token count of ``content``, counted once."""
+
+    @cached_property
+    def line(self) -> str:
+        """``[id] content``, further lines indented: the item as agents see it. Kept, as it is shown at every step."""
+        return f"[{self.id}] " + self.content.replace("\n", "\n    ")
+
+    def __reduce__(self) -> tuple[type[MemoryItem], tuple[object, ...]]:
+        return MemoryItem, (self.id, self.content, self.step, self.created, self.tokens)  # without the line
 
 
 @dataclass(frozen=True, slots=True)

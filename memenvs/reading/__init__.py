@@ -3,15 +3,15 @@
 * `Reader`, `Reading`, `Answer` - the contract.
 * `ExtractiveReader` - the embedded, deterministic default.
 * `make_reader` - a reader by name.
-* `ask` - put readings to a reader and hold it to the contract.
+* `read` - what a reader answers, or how it failed.
 """
 
 from memenvs.errors import SettingsError, did_you_mean
-from memenvs.reading.asking import ask
+from memenvs.reading.asking import read
 from memenvs.reading.base import Answer, Reader, Reading
 from memenvs.reading.extractive import ExtractiveReader
 
-__all__ = ["Answer", "ExtractiveReader", "Reader", "Reading", "ask", "make_reader"]
+__all__ = ["Answer", "ExtractiveReader", "Reader", "Reading", "make_reader", "read"]
 
 _READERS = {"extractive": ExtractiveReader}
 
