@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -366,3 +367,24 @@ def test_the_digest_does_not_depend_on_the_process_or_its_hash_seed():
     bank.apply([insert("café \ud800"), insert("b")])
     bank.apply(parse_operations('[{"op": "UPDATE", "id": "0.0", "content": "x"}]').operations)
     assert run("1") == run("2") == bank.digest()
+
+
+def test_an_item_keeps_its_line_to_itself():
+    item = MemoryItem("0.1", "two\nlines", 0, 0, 2)
+    assert item.line == "[0.1] two\n    lines"
+    twin = pickle.loads(pickle.dumps(item))
+    assert twin == item == MemoryItem("0.1", "two\nlines", 0, 0, 2)
+    assert "line" not in vars(twin), "it does not travel"
+    assert "line" not in asdict(item)
+
+
+def test_items_are_listed_once_between_writes():
+    bank = MemoryBank()
+    bank.apply([insert("a")])
+    listed, snapshot = bank.items, bank.snapshot()
+    bank.apply([SKIP])
+    assert bank.items is listed
+    bank.apply([insert("b")])
+    assert [item.content for item in bank.items] == ["a", "b"]
+    bank.restore(snapshot)
+    assert bank.items == listed

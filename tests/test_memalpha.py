@@ -102,6 +102,10 @@ def test_a_missing_column_is_named(tmp_path, column):
         ({"questions_and_answers": [{"question": "q", "answer": {"a": 1}}]}, "questions_and_answers", "an answer"),
         ({"data_source": None}, "data_source", "expected a string"),
         ({"metadata": "{"}, "metadata", "expected JSON"),
+        ({"metadata": "[1]"}, "metadata", "expected a JSON object"),
+        ({"metadata": "0"}, "metadata", "expected a JSON object"),
+        ({"chunks": "[" * 100_000}, "chunks", "expected JSON"),
+        ({"questions_and_answers": '{"a":' * 100_000}, "questions_and_answers", "expected JSON"),
         ({"chunk_questions": [[], []]}, "chunk_questions", r"one list of questions per chunk \(3\)"),
         ({"chunk_questions": [[], 5, []]}, "chunk_questions", "one list of questions per chunk"),
         ({"chunk_questions": [[], [{"q": 1}], []]}, "chunk_questions", "objects with question"),
@@ -150,6 +154,7 @@ def test_chunk_questions_from_the_evidence_beside_the_file(tmp_path):
     "line",
     [
         "{",
+        "[" * 100_000,
         "[]",
         '{"instance_id": 7}',
         '{"instance_id": "x", "evidence_chunk_idx": []}',

@@ -155,6 +155,8 @@ def broken(change):
         (broken(lambda d: d["steps"][1]["operations"][0].update(who="me")), "who"),
         (broken(lambda d: d["steps"][1]["readings"][0].pop("score")), "score"),
         (broken(lambda d: d["questions"][0]["retrieved"][0].pop("step")), "step"),
+        (broken(lambda d: d.update(steps=[])), "needs steps and questions, got 0 and 2"),
+        (broken(lambda d: d.update(questions=[])), "needs steps and questions, got 2 and 0"),
         (broken(lambda d: d.update(steps=5)), "lacks a field"),
         (broken(lambda d: d.update(questions=[5])), "lacks a field"),
         (broken(lambda d: d.update(steps=["x"])), "lacks a field"),

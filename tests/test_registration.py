@@ -71,3 +71,19 @@ def test_envs_tells_the_truth(info: memenvs.EnvInfo):
 def test_a_misspelt_id_is_refused():
     with pytest.raises(gym.error.UnregisteredEnv, match="FineMem"):
         gym.make("FineMem-Memalfa-v0")
+
+
+@pytest.mark.parametrize(
+    "name", ["memory", "reading", "scoring", "streams", "testing", "two_agent", "vector", "wrappers"]
+)
+def test_public_modules_are_there_without_an_import_of_their_own(name: str):
+    if name == "two_agent":
+        pytest.importorskip("pettingzoo")
+    assert python(f"import memenvs; print(memenvs.{name}.__name__)").strip() == f"memenvs.{name}"
+
+
+def test_public_modules_are_imported_when_they_are_asked_for():
+    code = "import sys, memenvs; print([n for n in ('env', 'testing', 'vector', 'wrappers') if f'memenvs.{n}' in sys.modules])"
+    assert python(code).strip() == "[]"
+    with pytest.raises(AttributeError, match="'memenvs' has no attribute 'tseting'"):
+        _ = memenvs.tseting

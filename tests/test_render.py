@@ -153,3 +153,29 @@ def test_rendered_memory_keeps_to_its_limit():
         assert len(text) <= limit
         assert "older items are not shown"[: max(0, limit - 4)] in text
     assert render_memory([], 0) == ""
+
+
+def _plainly(items, max_chars):
+    """The rule of `render_memory`, written down without regard to cost."""
+    lines = [f"[{item.id}] " + item.content.replace("\n", "\n    ") for item in items]
+    if len("\n".join(lines)) <= max_chars:
+        return "\n".join(lines)
+    shown = [line for i, line in enumerate(lines) if sum(len(rest) + 1 for rest in lines[i:]) <= max_chars - 60]
+    return "\n".join([f"({len(lines) - len(shown)} older items are not shown)"[:max_chars], *shown])
+
+
+def test_rendered_memory_is_the_same_for_every_limit():
+    items = [MemoryItem(f"{i}.0", "line\n" * (i % 3) + "x" * (7 * i % 40), i, i, 1) for i in range(12)]
+    for limit in range(len(_plainly(items, 10_000)) + 3):
+        assert render_memory(items, limit) == _plainly(items, limit), limit
+
+
+def test_rendering_looks_at_no_more_items_than_fit():
+    items = [MemoryItem(f"{i}.0", "x" * 92, i, i, 1) for i in range(1_000)]
+    text = render_memory(items, 1_000)
+    assert text.startswith("(991 older items")
+    touched = [item for item in items if "line" in vars(item)]
+    assert touched == items[-10:], "what is hidden is not even rendered"
+    line = items[-1].line
+    render_memory(items, 1_000)
+    assert items[-1].line is line, "a line is made once"

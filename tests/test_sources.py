@@ -26,8 +26,23 @@ def test_builtin_is_the_default_and_takes_its_settings():
 def test_a_setting_that_the_source_does_not_have_is_refused_by_name(tmp_path):
     with pytest.raises(SettingsError, match="unknown setting 'steps'"):
         load("builtin", steps=4)
-    with pytest.raises(SettingsError, match=r"does not take these settings.*families"):
+    with pytest.raises(
+        SettingsError, match=r"unknown setting 'families' for the source .*train.parquet'; known: chunk_q"
+    ):
         load(str(_parquet(tmp_path)), families=["accurate-retrieval"])
+    with pytest.raises(SettingsError, match="Did you mean 'chunk_questions'"):
+        load(str(_parquet(tmp_path)), chunk_question="column")
+    with pytest.raises(SettingsError, match="Did you mean 'revision'"):
+        load("org/data", revison="abc")
+
+
+def test_a_fault_inside_a_loader_is_not_taken_for_a_wrong_setting(tmp_path, monkeypatch):
+    def faulty(*_, **__):
+        return len(5)
+
+    monkeypatch.setattr(MemalphaStreams, "__init__", faulty)
+    with pytest.raises(TypeError, match="has no len"):
+        load(str(_parquet(tmp_path)))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import unittest
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -38,14 +42,53 @@ def test_a_limited_environment_keeps_it():
 def test_an_environment_without_a_spec_skips_the_other_process():
     streams = MemoryEnv(data_settings={"T": 4}).dataset
     env = MemoryEnv(StreamList([streams[0], streams[1]]))
-    assert testing.check(env) == [name for name in ALL if name != "check_other_process"]
+    with pytest.warns(UserWarning, match="check_other_process was skipped: the environment has no spec"):
+        assert testing.check(env) == [name for name in ALL if name != "check_other_process"]
+
+
+SCRIPT = """
+import gymnasium as gym, memenvs
+from rewards import RewardWrapper
+
+class Brevity(RewardWrapper):
+    def terms(self, record):
+        return {"brevity": tuple(-0.01 * len(step.operations) for step in record.steps)}
+
+def main():
+    env = Brevity(gym.make("FineMem-Memalpha-v0", data_settings={"T": 4}))
+    print(memenvs.testing.check(env))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_wrapper_of_a_script_skips_the_other_process(tmp_path: Path):
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, env=env, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str([name for name in ALL if name != "check_other_process"])
+    assert "check_other_process was skipped: another process cannot import __main__:Brevity" in run.stderr
+
+
+def test_a_wrapper_inside_a_function_skips_the_other_process():
+    class Local(FormatReward):
+        pass
+
+    with pytest.raises(unittest.SkipTest, match="cannot import test_testing:Local"):
+        testing.check_other_process(Local(gym.make("FineMem-Memalpha-v0")))
 
 
 class TestContract(testing.EnvContract):
     """The mixin, as a user would write it."""
 
     def make(self) -> gym.Env:
-        return MemoryEnv(data_settings={"T": 5})
+        return gym.make("FineMem-Memalpha-v0", data_settings={"T": 5})
+
+
+def test_the_mixin_has_every_check():
+    assert {f"test_{name.removeprefix('check_')}" for name in ALL} <= set(dir(testing.EnvContract))
 
 
 def test_other_environments_are_refused():

@@ -12,6 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+import memenvs
 from memenvs.env import MemoryEnv
 from memenvs.errors import EpisodeError, ReaderError, SettingsError
 from memenvs.reading import ExtractiveReader
@@ -19,6 +20,7 @@ from memenvs.vector import MemoryVectorEnv
 from rewards.wrappers import FineMemReward
 
 N = 3
+POISON = '[{"op": "INSERT", "content": "poison"}]'
 SETTINGS: dict[str, Any] = {"data_settings": {"T": 4}, "max_operations": 2}
 
 
@@ -122,15 +124,47 @@ def test_a_refused_reading_fails_its_own_episode_only():
     assert [failure is None for failure in infos["failure"]] == [False, True]
 
 
-def test_a_reader_with_too_few_answers_is_a_fault():
+def test_a_reader_with_too_few_answers_is_a_failure_of_its_episodes():
     class Lazy(ExtractiveReader):
         def read(self, readings):
-            return super().read(readings)[:-1]
+            answers = super().read(readings)
+            return answers[:-1] if any("poison" in c for r in readings for _, c in r.items) else answers
 
     tested = MemoryVectorEnv(2, reader=Lazy(), **SETTINGS)
     tested.reset(seed=1)
-    with pytest.raises(EpisodeError, match=r"expected \d+ answers, one per reading, got \d+"):
-        tested.step(["[]", "[]"])
+    for _ in range(4):
+        _, rewards, terminated, _, infos = tested.step([POISON, "[]"])
+    assert terminated.all()
+    assert infos["failure"][0].startswith("ReaderError: expected ")
+    assert infos["failure"][1] is None
+    assert np.isnan(rewards).tolist() == [True, False]
+
+
+def test_any_exception_of_the_reader_is_a_failure_of_its_episode():
+    class Slow(ExtractiveReader):
+        def read(self, readings):
+            if any("poison" in content for reading in readings for _, content in reading.items):
+                raise TimeoutError("after 30 s")
+            return super().read(readings)
+
+    tested = MemoryVectorEnv(2, reader=Slow(), **SETTINGS)
+    tested.reset(seed=1)
+    infos = tested.step([POISON, "[]"])[4]
+    assert "TimeoutError: after 30 s" in infos["failure"][0]
+    assert infos["failure"][1] is None
+
+
+@pytest.mark.parametrize("kind", [np.array, tuple, iter])
+def test_messages_may_come_as_an_array_or_an_iterator(kind: Any):
+    sent = ['[{"op": "INSERT", "content": "tea"}]', '[{"op": "SKIP"}]']
+    plain, tested = MemoryVectorEnv(2, **SETTINGS), MemoryVectorEnv(2, **SETTINGS)
+    plain.reset(seed=1)
+    tested.reset(seed=1)
+    for _ in range(4):
+        expected, got = plain.step(sent), tested.step(kind(sent))
+        assert repr(got) == repr(expected)
+    records = [env.unwrapped.record for env in tested.envs]
+    assert [memenvs.EpisodeRecord.from_json(record.to_json()) for record in records] == records
 
 
 def test_a_wrapper_that_changes_messages_is_refused():

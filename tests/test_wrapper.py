@@ -312,3 +312,24 @@ def test_vector_environments_give_the_same_numbers(kind):
             } == info["step_reward_terms"]
     finally:
         envs.close()
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        lambda env: gym.wrappers.TransformReward(env, lambda r: 2 * r),
+        lambda env: gym.wrappers.ClipReward(env, 0, 1),
+        gym.wrappers.NormalizeReward,
+    ],
+)
+@pytest.mark.parametrize("inside", [[], [FormatReward]])
+def test_a_foreign_reward_wrapper_inside_is_refused(foreign, inside):
+    env = foreign(stacked(inside))
+    with pytest.raises(SettingsError, match=r"Reward inside FineMemReward|Reward inside OutcomeReward.*put it outside"):
+        (OutcomeReward if inside else FineMemReward)(gym.wrappers.RecordEpisodeStatistics(env))
+
+
+def test_a_foreign_reward_wrapper_outside_changes_what_is_paid():
+    plain, _ = play(stacked([FormatReward]))
+    doubled, _ = play(gym.wrappers.TransformReward(stacked([FormatReward]), lambda r: 2 * r))
+    assert doubled == [2 * r for r in plain]
