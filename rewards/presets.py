@@ -50,12 +50,24 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     try:
         wrapper = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise SettingsError(f"the reward {reward!r} cannot be imported: {error}") from error
+        raise SettingsError(
+            f"the reward {reward!r} cannot be imported: {error}; expected module:Class, the module installed or in the "
+            "current directory"
+        ) from error
     return _made(wrapper, env, reward, arguments)
 
 
 def _made(wrapper: Any, env: gym.Env[Any, Any], reward: str, arguments: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
-        return wrapper(env, **arguments)
+        made = wrapper(env, **arguments)
     except TypeError as error:
-        raise SettingsError(f"the reward {reward!r} does not take these arguments: {error}") from error
+        given = ", ".join(["the environment", *(f"{name}={value!r}" for name, value in arguments.items())])
+        raise SettingsError(
+            f"the reward {reward!r} does not take these arguments: {error}; it is called with {given}"
+        ) from error
+    if not isinstance(made, gym.Env):
+        raise SettingsError(
+            f"the reward {reward!r} gave {type(made).__name__}; expected a gymnasium.Wrapper around the environment, "
+            "for instance a subclass of rewards.RewardWrapper"
+        )
+    return made

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from agents.base import make_agent
-from trainers.comparison import BUDGETED, evaluate_control, plain, row, show_table, write_table
+from trainers.comparison import BUDGETED, evaluate_control, plain, question_sources, row, show_table, write_table
 from trainers.evaluation import EpisodeScore, evaluate
 from trainers.settings import EnvSettings
 
@@ -36,6 +36,30 @@ def test_tables_are_written_as_strict_json_and_csv(tmp_path):
     assert data["rows"][1]["failures"] == 1
     with (tmp_path / "sub" / "table.csv").open(newline="") as file:
         assert [line["agent"] for line in csv.DictReader(file)] == ["a", "b"]
+
+
+def test_every_row_of_a_csv_says_where_it_came_from(tmp_path):
+    rows = [row("a", [[score(0.5)]]), row("b", [[score(0.5)]], dataset="another")]
+    facts = {"data": "builtin", "split": "test", "dataset": "0123", "profile": "corrected"}
+    write_table(rows, facts, tmp_path / "table")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert {name: first[name] for name in facts} == facts
+    assert second["dataset"] == "another"
+    assert "data" not in json.loads((tmp_path / "table.json").read_text())["rows"][0]
+
+
+def test_question_sources_are_the_columns_of_a_row_that_depend_on_the_data():
+    scores = [score(0.5), EpisodeScore("s", "squad", 1.0, 1, 2, 0, {"squad": 1.0})]
+    assert question_sources(scores) == ["builtin-fact", "squad"]
+    assert set(row("a", [scores], more=1)) >= set(question_sources(scores))
+
+
+def test_records_of_controls_can_be_kept():
+    for name in ("nothing", "first"):
+        kept = []
+        evaluate_control(name, ENV, "test", range(2), [40, 40], keep=kept.append)
+        assert [record.stream_id for record in kept] == ["builtin-test-0", "builtin-test-1"]
 
 
 def test_nan_becomes_null_at_any_depth():

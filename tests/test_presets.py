@@ -76,6 +76,13 @@ class Custom(RewardWrapper):
         return {"bonus": (self.bonus,) * record.T}
 
 
+class NoWrapper:
+    """Takes the environment and is none."""
+
+    def __init__(self, env):
+        self.env = env
+
+
 def test_a_class_of_ones_own_by_name():
     paid, info = play(wrap_reward(make(), f"{__name__}:Custom", bonus=2.0))
     assert info["step_reward_terms"]["bonus"] == (2.0,) * 4
@@ -92,6 +99,10 @@ def test_a_class_of_ones_own_by_name():
         ("rewards:NoSuchReward", {}, "cannot be imported: .*NoSuchReward"),
         (":Reward", {}, "cannot be imported"),
         (".wrappers:FormatReward", {}, "cannot be imported"),
+        ("no_such_module_here:Reward", {}, "expected module:Class, .* current directory"),
+        (f"{__name__}:NoWrapper", {}, "gave NoWrapper; expected a gymnasium.Wrapper"),
+        (f"{__name__}:TERMS", {}, "not callable; it is called with the environment$"),
+        (f"{__name__}:Custom", {"bonos": 1}, "it is called with the environment, bonos=1"),
         ("finemem", {"betta": 0.5}, "does not take these arguments: .*betta"),
         ("rewards:FormatReward", {"wheight": 0.5}, "does not take these arguments: .*wheight"),
         ("finemem", {"beta": 5}, r"beta must be in \[0, 1\]"),

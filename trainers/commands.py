@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from memenvs.errors import SettingsError
+from memenvs.record import EpisodeRecord
 from trainers.demo import DemoSettings
+from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 from trainers.settings import EnvSettings, TrainSettings
 
 Settings = Annotated[TrainSettings, tyro.conf.arg(name="")]
 Environment = Annotated[EnvSettings, tyro.conf.arg(name="")]
+Options = Annotated[EnvOptions, tyro.conf.arg(name="")]
 Demo = Annotated[DemoSettings, tyro.conf.arg(name="")]
 
 
@@ -24,13 +27,20 @@ def train(
 ) -> None:
     """Train the candidate policy with GRPO and per-step group advantages.
 
-    Builtin streams, Fine-Mem's total: memenvs train
+    Builtin streams, Fine-Mem's total:
+        memenvs train
 
-    Another reward: memenvs train --reward outcome --out runs/outcome
+    Another reward, another folder:
+        memenvs train --reward outcome --out runs/outcome
 
-    Your own wrapper: memenvs train --reward my_module:MyReward
+    Your own wrapper, from my_module.py in this directory:
+        memenvs train --reward my_module:MyReward
 
-    Real data in the Memalpha schema: memenvs train --data path/to/train.parquet
+    Real data in the Memalpha schema, with its held-out file beside it:
+        memenvs train --data path/to/train.parquet
+
+    Go on where a killed run stopped:
+        memenvs train --resume auto
 
     Args:
         settings: the run.
@@ -68,7 +78,7 @@ def train(
 
 def evaluate(
     agents: tuple[str, ...] = ("controls",),
-    env: Environment = EnvSettings(),
+    env: Options = NOTHING_GIVEN,
     split: str = "test",
     streams: int = 100,
     seed: int = 0,
@@ -77,104 +87,137 @@ def evaluate(
 ) -> None:
     """Play held-out streams with agents side by side, and write the table as JSON and CSV.
 
-    Every control: memenvs evaluate
+    Trained runs are evaluated in the environment and on the held-out data that they were trained with, unless an option says
+    otherwise. Every agent of a table plays in the same environment, which is printed.
 
-    A trained policy beside them: memenvs evaluate --agents runs/train controls
+    Every control:
+        memenvs evaluate
 
-    The same on real data: memenvs evaluate --agents runs/train controls --data path/to/test.parquet
+    Trained policies beside them:
+        memenvs evaluate --agents runs/a runs/b controls
+
+    The same on other data:
+        memenvs evaluate --agents runs/a controls --data path/to/test.parquet
+
+    With the record of every episode:
+        memenvs evaluate --agents hindsight --streams 3 --records
 
     Args:
-        agents: folders of runs, names of agents, or "controls" for all controls. The budgeted ones (first, last,
-            random_budget) get, stream by stream, the memory size of the first agent named.
+        agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
+            for all of these. The last three get, stream by stream, the memory size of the first agent named that has a size of its
+            own, so they come after one.
         env: the environment.
         split: of the data.
         streams: at most this many, from the first on.
         seed: of the agents' draws.
         out: folder for table.json, table.csv and, if asked for, records.
-        records: also write one episode record per line and agent, as <agent>.jsonl.
+        records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
     """
     from rich.console import Console
     from rich.progress import track
 
-    from agents.base import AGENTS
     from agents.candidate import CandidateAgent
-    from memenvs.errors import did_you_mean
-    from trainers import checkpoint
-    from trainers.comparison import BUDGETED, CONTROLS, evaluate_control, row, show_table, write_table
+    from trainers.comparison import evaluate_control, question_sources, row, show_table, write_table
+    from trainers.evaluation import EpisodeScore
     from trainers.evaluation import evaluate as play_all
+    from trainers.provenance import facts
 
-    made = env.make(split, evaluation=True)
+    for name, value, least in (("streams", streams, 1), ("seed", seed, 0)):
+        if value < least:
+            raise SettingsError(f"{name} must be at least {least}, got {value}")
+    names, runs = named_agents(agents)
+    policies = {name: CandidateAgent(folder) for name, folder in runs.items()}
+    settings = env_for([Path(name) for name in runs], env)
+    made = settings.make(split, evaluation=True)
     dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
     indices = list(range(min(streams, len(dataset))))
-    names = [n for name in agents for n in ((*CONTROLS, *BUDGETED) if name == "controls" else (name,))]
-    rows, budgets = [], None
-    out.mkdir(parents=True, exist_ok=True)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__}
+    console.print("environment: " + ", ".join(f"{name} {value}" for name, value in asked.items()))
+
+    rows: list[dict[str, Any]] = []
+    every: list[EpisodeScore] = []
+    budgets, reference = None, None
+    files = file_names(names)
     for name in track(names, "agents"):
-        if Path(name).is_dir():
-            kept = out / f"{Path(name).name}.jsonl"
-            with kept.open("w", encoding="utf-8") if records else _nowhere() as file:
-                scores = play_all(
-                    made, CandidateAgent(checkpoint.find(Path(name))), indices, seed, _saver(file, records)
-                )
-        elif name in (*CONTROLS, *BUDGETED):
-            if name in BUDGETED and budgets is None:
-                raise SettingsError(
-                    f"{name} needs a memory size: name an agent before it, for instance keep_everything"
-                )
-            scores = evaluate_control(name, env, split, indices, budgets, seed)
+        kept: list[EpisodeRecord] = []
+        keep = kept.append if records else None
+        if name in policies:
+            scores = play_all(made, policies[name], indices, seed, keep)
         else:
-            raise SettingsError(
-                f"{name!r} is neither a folder nor an agent; known: {', '.join(AGENTS)}.{did_you_mean(name, AGENTS)}"
-            )
+            scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
         if budgets is None and name != "nothing":
-            budgets = [score.memory_tokens for score in scores]
-        rows.append(row(name, [scores], kind="learned" if Path(name).is_dir() else "control"))
-    facts = {
-        "data": dataset.source,
-        "split": dataset.split,
-        "dataset": dataset.fingerprint,
-        "streams": len(indices),
-        "seed": seed,
-        "reader": made.unwrapped.reader.name,  # type: ignore[attr-defined]
-        "profile": made.unwrapped.settings.profile,  # type: ignore[attr-defined]
-        "env": env.__dict__,
-    }
-    write_table(rows, facts, out / "table")
+            budgets, reference = [score.memory_tokens for score in scores], name
+        rows.append(row(name, [scores], kind="learned" if name in policies else "control"))
+        every += scores
+        if records:
+            path = out / "records" / f"{files[name]}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(record.to_json() + "\n" for record in kept), encoding="utf-8")
+    known = facts(made, seed=seed, streams=len(indices), equal_memory_reference=reference, settings=asked)
+    write_table(rows, known, out / "table")
     heading: dict[str, tuple[str, Callable[[Any], str]]] = {
         "memory_tokens": ("memory tokens", "{:.0f}".format),
         "memory_share": ("of stream", "{:.0%}".format),
         "invalid_operations": ("invalid", "{:.1f}".format),
         "failures": ("failed", "{:.0f}".format),
     }
-    shares: dict[str, tuple[str, Callable[[Any], str]]] = {
-        source: (source.removeprefix("builtin-"), "{:.2f}".format)
-        for source in sorted({key for entry in rows for key in entry} - set(_FIXED))
-    }
-    title = f"{dataset.source}, {dataset.split}: {len(indices)} streams, reader {facts['reader']}, profile {facts['profile']}"
-    Console(width=None if sys.stdout.isatty() else 160).print(show_table(rows, title, heading | shares))
-    Console().print(f"written: {out / 'table.json'}, {out / 'table.csv'}")
+    heading |= {s: (s.removeprefix("builtin-"), "{:.2f}".format) for s in question_sources(every)}
+    title = f"{known['data']}, {known['split']}: {len(indices)} streams, reader {known['reader']}, profile {known['profile']}"
+    console.print(show_table(rows, title, heading))
+    console.print(f"written: {out / 'table.json'}, {out / 'table.csv'}" + (f", {out / 'records'}" if records else ""))
 
 
-_FIXED = (
-    "agent", "r_global", "low", "high", "memory_tokens", "memory_share", "invalid_operations", "failures", "seeds", "streams",
-    "kind",
-)  # fmt: skip
+def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
+    """The agents that `evaluate` plays, each once, and the checkpoints of those that are runs.
+
+    Raises:
+        SettingsError: a name is not accepted, or one that needs a memory size comes too early.
+        DataError: a folder holds no checkpoint.
+    """
+    from memenvs.errors import did_you_mean
+    from trainers import checkpoint
+    from trainers.comparison import BUDGETED, CONTROLS
+
+    controls = (*CONTROLS, *BUDGETED)
+    names = list(dict.fromkeys(n for name in agents for n in (controls if name == "controls" else (name,))))
+    if not names:
+        raise SettingsError("name at least one agent, for instance controls")
+    runs: dict[str, Path] = {}
+    for number, name in enumerate(names):
+        if name in BUDGETED and not set(names[:number]) - {"nothing", *BUDGETED}:
+            raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
+        if name in controls:
+            continue
+        if not Path(name).is_dir():
+            accepted = ("controls", *controls)
+            raise SettingsError(
+                f"{name!r} cannot be evaluated; accepted: the folder of a run (memenvs train --out ...), or one of "
+                f"{', '.join(accepted)}.{did_you_mean(name, accepted)}"
+            )
+        runs[name] = checkpoint.find(Path(name))
+    return names, runs
 
 
-def _nowhere() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
-
-
-def _saver(file: Any, wanted: bool) -> Any:
-    if not wanted:
-        return None
-    return lambda record: file.write(record.to_json() + "\n")
+def file_names(agents: Sequence[str]) -> dict[str, str]:
+    """A file name for each agent: the end of its path, as much of it as tells the agents apart."""
+    parts = {name: Path(name).resolve().parts[1:] if Path(name).is_dir() else (name,) for name in agents}
+    ends: dict[str, str] = {}
+    for length in range(1, max(map(len, parts.values())) + 1):
+        ends = {name: "-".join(path[-length:]) for name, path in parts.items()}
+        if len(set(ends.values())) == len(ends):
+            return ends
+    return {name: f"{number}-{end}" for number, (name, end) in enumerate(ends.items(), 1)}
 
 
 def envs(as_json: bool = False) -> None:
     """List the registered environments.
+
+    As a table:
+        memenvs envs
+
+    For programs:
+        memenvs envs --as-json
 
     Args:
         as_json: print JSON instead of a table.
@@ -201,6 +244,15 @@ def envs(as_json: bool = False) -> None:
 def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0) -> None:
     """Be the memory manager: read the chunks, choose what to keep, see what the reader makes of it.
 
+    The first training stream:
+        memenvs play
+
+    A short one, with six writes per step:
+        memenvs play --T 5 --max-operations 6
+
+    Another stream, of your own data:
+        memenvs play --data path/to/train.parquet --stream 3
+
     Args:
         env: the environment.
         split: of the data.
@@ -210,7 +262,7 @@ def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0
     from memenvs.render import render_episode
 
     made = env.make(split)
-    agent = Human()
+    agent = Human(max_operations=env.max_operations, max_item_tokens=env.max_item_tokens)
     observation, info = made.reset(seed=0, options={"stream": stream})
     agent.reset(0)
     try:
@@ -231,6 +283,12 @@ def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0
 
 def demo(settings: Demo = DemoSettings()) -> None:
     """Train the same policy with every reward on the same builtin streams; print one table next to every control.
+
+    The table of the README:
+        memenvs demo
+
+    A quick look, two minutes:
+        memenvs demo --seeds 1 --updates 20 --arms ablation --out runs/quick
 
     Args:
         settings: its size.

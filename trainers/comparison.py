@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from agents.base import Agent, make_agent
+from memenvs.record import EpisodeRecord
+from memenvs.streams.types import StreamDataset
 from memenvs.version import __version__
+from trainers import provenance
 from trainers.evaluation import EpisodeScore, evaluate, memory_share
 from trainers.settings import EnvSettings
 from trainers.statistics import bootstrap
@@ -43,6 +46,8 @@ def evaluate_control(
     streams: Sequence[int],
     budgets: Sequence[int] | None,
     seed: int = 0,
+    dataset: StreamDataset | None = None,
+    keep: Callable[[EpisodeRecord], None] | None = None,
 ) -> list[EpisodeScore]:
     """Scores of one control.
 
@@ -53,16 +58,23 @@ def evaluate_control(
         streams: indices.
         budgets: for `BUDGETED`, tokens per stream, in the order of ``streams``.
         seed: of the control's draws.
+        dataset: the split's data, if it is open already.
+        keep: called with each record.
     """
-    env = env_settings.make(split, evaluation=True)
+    env = env_settings.make(split, evaluation=True, dataset=dataset)
     if name not in BUDGETED:
-        return evaluate(env, make_control(name, env_settings), streams, seed)
+        return evaluate(env, make_control(name, env_settings), streams, seed, keep)
     assert budgets is not None
     return [
         score
         for index, budget in zip(streams, budgets, strict=True)
-        for score in evaluate(env, make_control(name, env_settings, max(1, budget)), [index], seed)
+        for score in evaluate(env, make_control(name, env_settings, max(1, budget)), [index], seed, keep)
     ]
+
+
+def question_sources(scores: Iterable[EpisodeScore]) -> list[str]:
+    """The sources of the questions that were asked; `row` has a column for each."""
+    return sorted({source for score in scores for source in score.by_source})
 
 
 def row(name: str, runs: Sequence[Sequence[EpisodeScore]], **more: Any) -> dict[str, Any]:
@@ -79,7 +91,6 @@ def row(name: str, runs: Sequence[Sequence[EpisodeScore]], **more: Any) -> dict[
     """
     scores = [score for run in runs for score in run]
     interval = bootstrap([[score.r_global for score in run] for run in runs])
-    sources = sorted({source for score in scores for source in score.by_source})
     return {
         "agent": name,
         "r_global": interval.mean,
@@ -92,7 +103,10 @@ def row(name: str, runs: Sequence[Sequence[EpisodeScore]], **more: Any) -> dict[
         "seeds": len(runs),
         "streams": len(runs[0]),
         **more,
-        **{source: _mean([s.by_source[source] for s in scores if source in s.by_source]) for source in sources},
+        **{
+            source: _mean([s.by_source[source] for s in scores if source in s.by_source])
+            for source in question_sources(scores)
+        },
     }
 
 
@@ -101,15 +115,22 @@ def _mean(values: list[float]) -> float:
 
 
 def write_table(rows: Sequence[dict[str, Any]], facts: dict[str, Any], path: Path) -> None:
-    """The table as ``<path>.json`` (with the facts that the numbers came from) and ``<path>.csv``."""
+    """The table as ``<path>.json`` (with the facts that the numbers came from) and ``<path>.csv``.
+
+    Args:
+        rows: as made by `row`.
+        facts: as made by `trainers.provenance.facts`; those in `trainers.provenance.COLUMNS` are repeated in every row of the CSV.
+        path: of both files, without a suffix.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {"memenvs": __version__, **facts, "rows": [plain(row) for row in rows]}
     path.with_suffix(".json").write_text(json.dumps(whole, indent=1, allow_nan=False), encoding="utf-8")
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [row | {name: row.get(name, facts.get(name)) for name in provenance.COLUMNS} for row in rows]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
     with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(lines)
 
 
 def plain(value: Any) -> Any:
