@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,10 +17,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 import memenvs
-from memenvs import testing
 from memenvs.env import MemoryEnv
-from memenvs.errors import DataError, EpisodeError, ReaderError, SettingsError
-from memenvs.reading import Answer, ExtractiveReader
+from memenvs.errors import DataError, EpisodeError
+from memenvs.reading import Answer
 from memenvs.streams import Chunk, Question, Stream
 from memenvs.streams.stream_list import StreamList
 from memenvs.testing import NONSENSE, FailingReader
@@ -190,68 +187,6 @@ def test_a_reader_that_fails_once_leaves_the_other_steps_intact():
     assert infos[-1]["r_global"] == 1.0
 
 
-def raising(error: BaseException):
-    def read(readings):
-        raise error
-
-    return read
-
-
-BREAKS = [
-    (raising(TimeoutError("after 30 s")), "raised TimeoutError: after 30 s"),
-    (raising(ZeroDivisionError()), "raised ZeroDivisionError"),
-    (raising(ReaderError("503")), "ReaderError: 503"),
-    (lambda readings: None, r"expected \d+ answers, one per reading; the reader 'breaks' gave NoneType"),
-    (lambda readings: "x" * len(readings), "gave str"),
-    (
-        lambda readings: [Answer("x")] * (len(readings) + 1),
-        r"expected \d+ answers, one per reading; the reader 'breaks' gave \d+",
-    ),
-    (lambda readings: [None] * len(readings), "broke its contract: expected an Answer, got NoneType"),
-    (lambda readings: [Answer(None) for _ in readings], "the text of an answer must be a string, got NoneType"),
-    (lambda readings: [Answer("x", ("9.9",)) for _ in readings], r"it cited \['9.9'\], which it was not given"),
-    (lambda readings: [Answer("x", None) for _ in readings], "evidence_ids must be a tuple of ids, got NoneType"),
-]
-
-
-class Breaks:
-    """Answers like `ExtractiveReader` but for one call."""
-
-    name = "breaks"
-
-    def __init__(self, read: Any, call: int) -> None:
-        self.wrong, self.call, self.calls = read, call, 0
-
-    def read(self, readings):
-        self.calls += 1
-        return (self.wrong if self.calls == self.call else ExtractiveReader().read)(readings)
-
-
-@pytest.mark.parametrize(("read", "message"), BREAKS)
-@pytest.mark.parametrize("call", [2, 4])
-def test_a_reader_that_breaks_its_contract_is_a_failure(read: Any, message: str, call: int):
-    env = MemoryEnv(unicode_streams(), reader=Breaks(read, call))
-    env.reset(options={"stream": 0})
-    for step in range(4):
-        _, reward, terminated, _, info = env.step(insert("a"))
-        assert (info["failure"] is not None) == (step + 1 >= call)
-    assert terminated
-    assert re.search(f"^ReaderError: .*{message}", f"{info['failure']}") or info["failure"] == message
-    assert math.isnan(reward) == (call == 4), "the global questions are read at the end"
-    env.reset(options={"stream": 0})
-    assert env.step(SKIP)[4]["failure"] is None
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_is_meant_to_stop_the_program_passes(error: type[BaseException]):
-    env = MemoryEnv(reader=Breaks(raising(error()), 1))
-    env.reset(seed=1)
-    with pytest.raises(error):
-        env.step(SKIP)
-    env.reset(seed=1)
-    assert env.step(SKIP)[4]["failure"] is None
-
-
 def test_a_chunk_that_does_not_fit_says_what_to_do():
     env = MemoryEnv(max_chars=10)
     with pytest.raises(DataError, match=r"make the environment with max_chars=\d+"):
@@ -264,20 +199,6 @@ def test_a_memory_that_does_not_fit_is_shortened():
     observation = env.step(insert("a" * 30, "b" * 30, "c" * 30))[0]
     assert observation["memory"] == f"(2 older items are not shown)\n[0.2] {'c' * 30}"
     assert observation in env.observation_space
-
-
-def test_wrong_options_are_refused_with_a_hint():
-    env = MemoryEnv()
-    with pytest.raises(SettingsError, match="Did you mean 'stream'"):
-        env.reset(options={"steam": 1})
-    for index in (-1, len(env.dataset), "3", None, 1.0, True):
-        with pytest.raises(SettingsError, match="index below"):
-            env.reset(options={"stream": index})
-    for questions in ([999], [], [-1], [0, 0], 3, "0", ["0"], [0.0], [True], np.array([0.5])):
-        with pytest.raises(SettingsError, match="questions must be different indices below"):
-            env.reset(options={"questions": questions})
-    env.reset(options={"stream": np.int64(3), "questions": np.array([2, 0])})
-    assert env.episode.questions == (env.episode.stream.questions[2], env.episode.stream.questions[0])
 
 
 def test_the_record_holds_the_seed_given_to_reset():
@@ -299,51 +220,6 @@ def test_a_snapshot_of_other_questions_or_settings_is_refused():
         assert twin.digest() != env.digest()
         with pytest.raises(EpisodeError, match="another episode: (questions|k) .* there"):
             env.restore(twin.snapshot())
-
-
-def test_data_may_be_a_path_and_only_a_str_makes_a_spec_that_is_json(tmp_path: Path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    table = {"instance_id": [0], "chunks": ['["a"]'], "data_source": ["squad"],
-             "questions_and_answers": ['[{"question": "q", "answer": "a"}]']}  # fmt: skip
-    parquet.write_table(pytest.importorskip("pyarrow").table(table), tmp_path / "train.parquet")
-    for data in (tmp_path, str(tmp_path)):
-        assert gym.make("FineMem-Memalpha-v0", data=data).reset(seed=1)[1]["T"] == 1
-    spec = gym.make("FineMem-Memalpha-v0", data=str(tmp_path)).spec
-    assert gym.make(EnvSpec.from_json(spec.to_json())).reset(seed=1)[1]["T"] == 1
-    with pytest.warns(
-        UserWarning, match="check_other_process was skipped: its spec cannot be written as JSON .data must be a str"
-    ):
-        assert "check_other_process" not in testing.check("FineMem-Memalpha-v0", data=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"question_share": 0}, "question_share"),
-        ({"reader": "extractiv"}, "Did you mean 'extractive'"),
-        ({"idf": "lucen"}, "Did you mean 'lucene'"),
-        ({"dialect": "jsn"}, "Did you mean 'json'"),
-        ({"profile": "corect"}, "Did you mean 'corrected'"),
-        ({"k": 0}, "k must be at least 1"),
-        ({"k": "5"}, "k must be a whole number, got '5'"),
-        ({"chunk_questions": 1.5}, "chunk_questions must be a whole number"),
-        ({"memory_budget": "9"}, "max_tokens must be a whole number or None"),
-        ({"max_chars": 0}, "max_chars must be at least 1"),
-        ({"max_chars": "9"}, "max_chars must be a whole number"),
-        ({"question_share": "0.5"}, "question_share must be a number"),
-        ({"question_share": math.nan}, "question_share must be a number"),
-        ({"render_mode": "human"}, "render_mode must be \"ansi\" or None, got 'human'"),
-        ({"max_operations": 0}, "max_operations"),
-        ({"data_settings": {"sentnces": 3}}, "Did you mean 'sentences'"),
-        ({"split": "tset"}, "Did you mean 'test'"),
-        ({"reader": 7}, "reader needs a name"),
-        ({"families": ["conflict"]}, "conflict"),
-        ({"data": unicode_streams(), "data_settings": {"T": 4}}, "takes no settings, got T"),
-    ],
-)
-def test_wrong_arguments_are_refused_when_the_environment_is_made(kwargs: dict[str, Any], message: str):
-    with pytest.raises(SettingsError, match=message):
-        gym.make("FineMem-Memalpha-v0", **kwargs)
 
 
 def test_order_of_calls():

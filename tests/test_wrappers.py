@@ -25,7 +25,7 @@ def make(**kwargs):
     return gym.make("FineMem-Memalpha-v0", **{"data_settings": {"T": 4}} | kwargs)
 
 
-def play(env, seed=5):
+def play(env, seed=3):
     """Half of each chunk kept, the first item rewritten later, one invalid operation, one message without any."""
     observation, _ = env.reset(seed=seed)
     done, info = False, {}
