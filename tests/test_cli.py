@@ -126,6 +126,7 @@ def test_a_reward_is_found_in_the_current_directory(tmp_path):
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert " 2/2 " in done.stdout
     assert json.loads((tmp_path / "run" / "result.json").read_text())["settings"]["reward"] == "my_reward:Mine"
 
 

@@ -63,7 +63,7 @@ def train(
             nonlocal shown
             if "heldout/r_global" in line:
                 shown = f"  held-out {line['heldout/r_global']:.3f}"
-            bars.update(bar, completed=update + 1, description=f"train {line['train/r_global']:.3f}{shown}")
+            bars.update(bar, completed=update, description=f"train {line['train/r_global']:.3f}{shown}")
 
         _, scores = run(settings, out, resume=resume == "auto", progress=progress)
     interval = bootstrap([score.r_global for score in scores])
