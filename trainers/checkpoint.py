@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load_file, save_file
+from typing import TYPE_CHECKING, Any
 
 from memenvs.errors import DataError
+
+if TYPE_CHECKING:  # looking for a checkpoint needs no torch
+    import torch
 
 _PREFIX = "checkpoint-"
 
@@ -30,6 +30,9 @@ def save(
     Returns:
         The checkpoint's folder. It is renamed into place when complete; the older one goes only then.
     """
+    import torch
+    from safetensors.torch import save_file
+
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_PREFIX}{update:06d}"
     draft = folder / f".{_PREFIX}{update:06d}.{os.getpid()}"
@@ -91,6 +94,8 @@ def load_policy(checkpoint: Path, policy: torch.nn.Module) -> None:
     Raises:
         DataError: the weights do not fit.
     """
+    from safetensors.torch import load_file
+
     try:
         policy.load_state_dict(load_file(checkpoint / "policy.safetensors"))
     except (OSError, RuntimeError) as error:
@@ -99,6 +104,8 @@ def load_policy(checkpoint: Path, policy: torch.nn.Module) -> None:
 
 def load_optimiser(checkpoint: Path, optimiser: torch.optim.Optimizer) -> None:
     """Put a checkpoint's moments into an optimiser over the same parameters."""
+    from safetensors.torch import load_file
+
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(checkpoint / "optimiser.safetensors").items():
         number, name = key.split(".", 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, Union
 
@@ -20,11 +21,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         import tyro
     except ImportError:
-        sys.exit("the command line needs tyro and rich: pip install 'memenvs[train]'")
+        sys.exit("the command line needs tyro and rich: pip install -e '.[train]'")
     from gymnasium.error import Error as GymnasiumError
 
     from trainers import commands
 
+    # A warning is for the reader of the terminal, not for a programmer: without file, line and source.
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     # A console script, unlike python -m, does not look here: --reward my_module:MyReward needs it. Last, so that a file of
     # yours that is called rewards.py or agents.py does not take the place of ours.
     if os.getcwd() not in sys.path:

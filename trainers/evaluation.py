@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
 from agents.base import Agent, View
-from agents.candidate import CandidatePolicy
 from memenvs.record import EpisodeRecord
+
+if TYPE_CHECKING:  # torch, which a table of controls does not need
+    from agents.candidate import CandidatePolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ class EnvSettings:
             evaluation: ask all global questions and no chunk questions.
             dataset: the split's data, if it is open already; environments may share it.
         """
+        entry = gym.spec(self.env_id).entry_point
+        if not str(entry).startswith("memenvs."):
+            raise SettingsError(f"{self.env_id} is no memenvs environment; memenvs envs lists them")
         env = gym.make(
             self.env_id,
             disable_env_checker=True,
@@ -180,7 +183,8 @@ class TrainSettings:
                     f"{data} is one file and no other test.parquet is beside it; name held-out data: eval_data"
                 )
             data = str(beside)
-        env = replace(self.env, data=data)
+        # Held-out streams are asked about at the end alone, and a file has its own T.
+        env = replace(self.env, data=data, relevance=None, T=self.env.T if data == "builtin" else None)
         dataset = env.open("test")
         return [env.make("test", evaluation=True, dataset=dataset) for _ in range(count)]
 

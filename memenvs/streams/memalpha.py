@@ -35,7 +35,7 @@ def _pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise DataError("reading parquet needs pyarrow: pip install 'memenvs[data]'") from error
+        raise DataError("reading parquet needs pyarrow: pip install -e '.[data]'") from error
     return pyarrow
 
 
@@ -118,7 +118,7 @@ class MemalphaStreams:
         try:
             import datasets
         except ImportError as error:
-            raise DataError("loading from a hub needs the datasets library: pip install 'memenvs[data]'") from error
+            raise DataError("loading from a hub needs the datasets library: pip install -e '.[data]'") from error
         try:
             loaded = datasets.load_dataset(hub_id, split=split, revision=revision)
         except (OSError, ValueError, RuntimeError) as error:

@@ -71,6 +71,8 @@ class ProceduralStreams:
             )
         if isinstance(length, bool) or not isinstance(length, int) or length < 1:
             raise SettingsError(f"length must be a whole number from 1, got {length!r}")
+        if settings is not None and not isinstance(settings, ProceduralSettings):
+            raise SettingsError(f"settings must be ProceduralSettings, got {settings!r}")
         if settings is not None and fields:
             raise SettingsError(f"give settings or its fields, not both; got both settings and {', '.join(fields)}")
         known = ProceduralSettings.__dataclass_fields__

@@ -39,7 +39,7 @@ class ProceduralSettings:
     """Whether chunks carry a timestamp."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.families, str) or not all(isinstance(name, str) for name in self.families):
+        if not isinstance(self.families, (tuple, list)) or not all(isinstance(name, str) for name in self.families):
             raise SettingsError(f"families must be a tuple of names, got {self.families!r}")
         for name in self.families:
             if name not in FAMILIES:
