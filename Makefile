@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export OMP_NUM_THREADS = 1
 
-.PHONY: help demo test test-slow test-oldest lint bench docs-figures clean
+.PHONY: help demo test test-slow test-oldest lint bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,13 +39,14 @@ bench: $(VENV)/.dev  ## env steps per second and retrieval against peers
 	$(RUN) benchmarks/env_steps.py
 	$(RUN) benchmarks/retrieval.py
 
-$(VENV)-oldest/.installed: pyproject.toml
+$(VENV)-oldest/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python -m pip install -q gymnasium==1.2.2 'numpy<2.4' pytest hypothesis pettingzoo rank-bm25 -e .
+	sed 's/^gymnasium==.*/gymnasium==1.2.2/' constraints.txt > $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install -q -c $(VENV)-oldest/constraints.txt pytest hypothesis pettingzoo rank-bm25 pyarrow -e .
 	touch $@
 
 test-oldest: $(VENV)-oldest/.installed  ## the environment's tests on Gymnasium 1.2.2
-	$(VENV)-oldest/bin/python -m pytest -m 'not slow' tests/test_spaces.py tests/test_env.py tests/test_vector.py tests/test_testing.py tests/test_registration.py tests/test_two_agent.py tests/test_render.py tests/test_flat.py
+	$(VENV)-oldest/bin/python -m pytest -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,spaces env env_arguments vector testing registration two_agent render flat snapshots episode wrapper wrappers))
 
 clean:  ## remove environments and caches
 	rm -rf $(VENV) $(VENV)-oldest .pytest_cache .ruff_cache .mypy_cache *.egg-info
