@@ -12,7 +12,7 @@ import tyro
 
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
-from trainers.demo import DemoSettings
+from trainers.arms import DemoSettings
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 from trainers.settings import EnvSettings, TrainSettings
 

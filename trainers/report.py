@@ -10,8 +10,8 @@ from rich.console import Console
 from agents.candidate import CandidateAgent
 from memenvs.record import EpisodeRecord
 from trainers import checkpoint
+from trainers.arms import ARMS, REFERENCE, Arm, DemoSettings, run_folder, run_settings
 from trainers.comparison import show_table
-from trainers.demo import ARMS, REFERENCE, Arm, DemoSettings, run_folder, run_settings
 from trainers.evaluation import play
 from trainers.figures import final_bars, learning_curves, memory_timeline
 
