@@ -148,7 +148,8 @@ def evaluate(
             scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
         if budgets is None and name != "nothing":
             budgets, reference = [score.memory_tokens for score in scores], name
-        rows.append(row(name, [scores], kind="learned" if name in policies else "control"))
+        origin = {"kind": "learned", "run": name} if name in policies else {"kind": "control"}
+        rows.append(row(files[name], [scores], **origin))
         every += scores
         if records:
             path = out / "records" / f"{files[name]}.jsonl"
