@@ -75,7 +75,8 @@ def test_train_then_evaluate_beside_controls(runs, tmp_path, capsys):
     assert rows["nothing"]["r_global"] == 0
     assert rows["hindsight"]["r_global"] > 0.8
     assert rows["hindsight"]["builtin-fact"] > 0.8
-    assert rows["first"]["memory_tokens"] <= rows[str(run)]["memory_tokens"]
+    assert rows["first"]["memory_tokens"] <= rows["seed0"]["memory_tokens"]
+    assert rows["seed0"]["run"] == str(run)
     assert table["equal_memory_reference"] == str(run)
     facts = (table["data"], table["split"], table["profile"], table["reader"], table["streams"])
     assert facts == ("builtin", "test", "corrected", "extractive", 3)

@@ -158,7 +158,8 @@ class TrainSettings:
         """``group_size`` training environments with their reward, over one open data set."""
         env = self.env if self.reads_chunks else replace(self.env, chunk_questions=0)
         dataset = env.open("train")
-        if self.reads_chunks and not any(chunk.questions for chunk in dataset[0].chunks):
+        first = (dataset[i] for i in range(min(32, len(dataset))))
+        if self.reads_chunks and not any(chunk.questions for stream in first for chunk in stream.chunks):
             warnings.warn(
                 f"{self.env.data} has no chunk questions: the chunk reward is 0 at every step of every rollout. "
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
