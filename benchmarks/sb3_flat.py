@@ -28,7 +28,7 @@ ID = "FineMem-Memalpha-Flat-v0"
 T = 20
 
 
-def heldout(choose: Any, streams: int, max_operations: int) -> list[float]:
+def heldout(choose: Any, streams: int, max_operations: int | None) -> list[float]:
     """r_global of held-out streams under ``choose(observation, mask)``."""
     env = gym.make(ID, split="test", chunk_questions=0, max_operations=max_operations)
     scores = []
@@ -41,7 +41,7 @@ def heldout(choose: Any, streams: int, max_operations: int) -> list[float]:
     return scores
 
 
-def train(algorithm: Any, per_step: bool, seed: int, episodes: int, streams: int, max_operations: int) -> list[float]:
+def train(algorithm: Any, per_step: bool, seed: int, episodes: int, streams: int, max_operations: int | None) -> list[float]:
     """Train and play the held-out streams."""
     env = FineMemReward(gym.make(ID, max_operations=max_operations), evidence="cited", scale="mean")
     model = algorithm(
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=640, help="training episodes of T = 20 steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--streams", type=int, default=60, help="held-out streams")
-    parser.add_argument("--max-operations", type=int, default=3, help="writes per chunk")
+    parser.add_argument("--max-operations", type=int, help="writes per chunk; no quota if not given")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
