@@ -41,7 +41,9 @@ def heldout(choose: Any, streams: int, max_operations: int | None) -> list[float
     return scores
 
 
-def train(algorithm: Any, per_step: bool, seed: int, episodes: int, streams: int, max_operations: int | None) -> list[float]:
+def train(
+    algorithm: Any, per_step: bool, seed: int, episodes: int, streams: int, max_operations: int | None
+) -> list[float]:
     """Train and play the held-out streams."""
     env = FineMemReward(gym.make(ID, max_operations=max_operations), evidence="cited", scale="mean")
     model = algorithm(
