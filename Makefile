@@ -13,12 +13,12 @@ help:  ## show this list
 # torch first, at its pin: a plain "torch" would let the resolver choose a much larger build.
 $(VENV)/.train: pyproject.toml constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(RUN) -m pip install -q -c constraints.txt -e '.[train]'
+	$(RUN) -m pip install -qq -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(RUN) -m pip install -qq -c constraints.txt -e '.[train]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(RUN) -m pip install -q -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install -qq -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: $(VENV)/.train  ## train every reward on builtin streams, write table, curves and report to runs/demo
@@ -42,7 +42,7 @@ bench: $(VENV)/.dev  ## env steps per second and retrieval against peers
 $(VENV)-oldest/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	sed 's/^gymnasium==.*/gymnasium==1.2.2/' constraints.txt > $(VENV)-oldest/constraints.txt
-	$(VENV)-oldest/bin/python -m pip install -q -c $(VENV)-oldest/constraints.txt pytest hypothesis pettingzoo rank-bm25 pyarrow -e .
+	$(VENV)-oldest/bin/python -m pip install -qq -c $(VENV)-oldest/constraints.txt pytest hypothesis pettingzoo rank-bm25 pyarrow -e .
 	touch $@
 
 test-oldest: $(VENV)-oldest/.installed  ## the environment's tests on Gymnasium 1.2.2

@@ -40,7 +40,7 @@ class Budgeted(Control):
 
     def rank(self, number: float) -> float:
         """Rank of the sentence at place ``number`` of the stream; larger is kept rather."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract
 
     def operations(self, view: View, texts: tuple[str, ...]) -> list[Operation]:
         """See `Control.operations`."""

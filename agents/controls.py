@@ -66,7 +66,7 @@ class Control:
             view: what the agent sees.
             texts: the chunk's sentences, cut to the size of an item.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # abstract
 
     def inserts(self, view: View, texts: list[str]) -> list[Operation]:
         """INSERTs of the first texts that quota and budget allow."""

@@ -255,7 +255,7 @@ class EnvContract:
 
     def make(self) -> Env:
         """A new environment."""
-        raise NotImplementedError("define make() so that it returns the environment to test")
+        raise NotImplementedError("define make() so that it returns the environment to test")  # abstract
 
     def test_spaces(self) -> None:
         """See `check_spaces`."""

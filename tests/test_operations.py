@@ -149,7 +149,8 @@ def test_nesting_at_the_limit_of_the_stack_does_not_raise(dialect):
     # Reading JSON and writing it stop at slightly different depths, so every depth around the limit is tried.
     for depth in range(900, 1010):
         for message in ('{"op":' * depth + "1" + "}" * depth, "[" * depth + "{}" + "]" * depth):
-            parse_operations(message, dialect)
+            found = parse_operations(message, dialect).operations
+            assert not any(isinstance(o, Operation) for o in found)
 
 
 def test_lone_surrogates_pass_through():
