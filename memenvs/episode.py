@@ -65,6 +65,8 @@ class Observation:
     """The chunk's timestamp."""
     memory: tuple[MemoryItem, ...]
     """All items in the order of their INSERT."""
+    T: int
+    """Number of steps."""
 
 
 class EpisodeSnapshot(NamedTuple):
@@ -152,9 +154,9 @@ class Episode:
     def observe(self) -> Observation:
         """What the agent sees now."""
         if self.done:
-            return Observation(self.step, "", None, self.bank.items)
+            return Observation(self.step, "", None, self.bank.items, self.T)
         chunk = self.stream.chunks[self.step]
-        return Observation(self.step, chunk.text, chunk.timestamp, self.bank.items)
+        return Observation(self.step, chunk.text, chunk.timestamp, self.bank.items, self.T)
 
     def act(self, message: Any) -> list[Reading]:
         """Carry out one step's message.

@@ -152,11 +152,13 @@ class MemoryBank:
     def __getitem__(self, item_id: str) -> MemoryItem:
         return self._items[item_id]
 
-    def apply(self, operations: Iterable[Operation | Malformed]) -> StepReport:
+    def apply(self, operations: Iterable[Operation | Malformed], insert_ids: Iterable[str] | None = None) -> StepReport:
         """Carry out one step's operations in order and move on to the next step.
 
         Args:
             operations: P_t, for instance ``parse_operations(text).operations``.
+            insert_ids: one id per INSERT among the operations, carried out or not, for a replay in which items keep the ids they
+                once had; by default ids count the INSERTs carried out.
 
         Returns:
             A `StepReport`; nothing is raised for any operation.
@@ -164,6 +166,7 @@ class MemoryBank:
         outcomes: list[OperationOutcome] = []
         changes: list[Change] = []
         inserted = 0
+        given_ids = None if insert_ids is None else iter(insert_ids)
         for operation in operations:
             if isinstance(operation, Malformed):
                 outcomes.append(OperationOutcome("MALFORMED", None, operation.text, False, operation.reason))
@@ -172,9 +175,10 @@ class MemoryBank:
             item = self._items.get(item_id) if item_id is not None else None
             tokens = self._count(content) if content is not None else 0
             reason = self._refusal(operation, item, tokens, len(changes))
+            new_id = next(given_ids) if given_ids is not None and op == "INSERT" else f"{self.step}.{inserted}"
             if reason is None and op != "SKIP":
                 if op == "INSERT":
-                    item_id = f"{self.step}.{inserted}"
+                    item_id = new_id
                     inserted += 1
                     after = MemoryItem(item_id, content or "", self.step, self.step, tokens)
                 elif op == "UPDATE" and item is not None:

@@ -1,6 +1,8 @@
 """Reading: the frozen agent that answers questions from retrieved items.
 
 * `Reader`, `Reading`, `Answer` - the contract.
+* `ProbabilityReader` - a reader that also knows how likely it finds an answer.
+* `CachedReader` - asks a reader once per question and evidence, and counts.
 * `ExtractiveReader` - the embedded, deterministic default.
 * `make_reader` - a reader by name.
 * `read` - what a reader answers, or how it failed.
@@ -8,10 +10,20 @@
 
 from memenvs.errors import SettingsError, did_you_mean
 from memenvs.reading.asking import read
-from memenvs.reading.base import Answer, Reader, Reading
+from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
+from memenvs.reading.cache import CachedReader
 from memenvs.reading.extractive import ExtractiveReader
 
-__all__ = ["Answer", "ExtractiveReader", "Reader", "Reading", "make_reader", "read"]
+__all__ = [
+    "Answer",
+    "CachedReader",
+    "ExtractiveReader",
+    "ProbabilityReader",
+    "Reader",
+    "Reading",
+    "make_reader",
+    "read",
+]
 
 _READERS = {"extractive": ExtractiveReader}
 

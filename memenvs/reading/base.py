@@ -44,3 +44,30 @@ class Reader(Protocol):
                 goes for any other exception and for answers that break this contract.
         """
         ...
+
+
+@runtime_checkable
+class ProbabilityReader(Protocol):
+    """A reader that also knows how likely it finds an answer, as language models do."""
+
+    name: str
+    """Shown in records and results."""
+
+    def read(self, readings: Sequence[Reading]) -> list[Answer]:
+        """See `Reader.read`."""
+        ...
+
+    def token_log_probs(self, readings: Sequence[Reading], answers: Sequence[str]) -> list[tuple[float, ...]]:
+        """Natural log-probabilities of given answers, token by token.
+
+        Args:
+            readings: questions with retrieved items.
+            answers: one answer per reading, whose probability is asked for; at least one token each.
+
+        Returns:
+            One tuple per reading: log p of each token of the answer, given the question, the items and the tokens before.
+
+        Raises:
+            ReaderError: no probability could be had.
+        """
+        ...
