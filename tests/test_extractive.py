@@ -48,6 +48,9 @@ def test_is_a_reader() -> None:
         ("At what time does the ferry leave?", ["The ferry leaves the island at 18:45 every day."], "18:45"),
         ("How many bridges does the town have?", ["The old town has 23 bridges over 4 rivers."], "23"),
         ("What is the phone number of Tim Roe?", ["The phone number of Tim Roe is 5512."], "5512"),
+        ("What is the balance of Tim Roe?", ["The balance of Tim Roe is -40."], "-40"),
+        ("What is the balance of Tim Roe?", ["The balance of Tim Roe (−1,200) is low."], "−1,200"),
+        ("How many goals did the 3-4 match have?", ["The 3-4 match had 7 goals."], "7"),
         ("What is the profession of Joan Hill?", ["Joan Hill has worked as a sculptor since her youth."], "sculptor"),
         (
             "What does Kim Lee drink in the evening?",

@@ -13,7 +13,11 @@ MONTHS = word_set("""
     january february march april may june july august september october november december
 """)
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
-_TOKEN = re.compile(r"[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]")
+_MINUS = "-−"
+# A minus sign belongs to a number that it opens a word with ("is -4"); in "3-4" and "COVID-19" it is a mere dash.
+_TOKEN = re.compile(
+    rf"(?:(?<![^\s(])[{_MINUS}])?[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]"
+)
 _NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
 _REPORTING = word_set("""
     mentioned say says said heard hear note out told me him her us them believe think claimed know
@@ -158,7 +162,8 @@ def _content_stem(token: str, position: int) -> str:
     """The stem of a content word; "" for punctuation and function words."""
     if token == "May" and position:
         return "may"  # The month; "may" is a function word.
-    if not (token[0].isalnum() or token[0] in "$€£") or token.lower() in FUNCTION_WORDS:
+    unsigned = token.lstrip(_MINUS) or " "
+    if not (unsigned[0].isalnum() or unsigned[0] in "$€£") or token.lower() in FUNCTION_WORDS:
         return ""
     return stem(token)
 
@@ -199,7 +204,8 @@ _BODY = re.compile(
 
 def words_of(text: str) -> frozenset[str]:
     """All stems of ``text``, function words included."""
-    return frozenset(stem(token) for token in _TOKEN.findall(text) if token[0].isalnum())
+    unsigned = (token.lstrip(_MINUS) for token in _TOKEN.findall(text))
+    return frozenset(stem(token) for token in unsigned if token and token[0].isalnum())
 
 
 def body(text: str) -> str:
