@@ -76,6 +76,8 @@ _REGISTRY = {
     "keep_everything": "agents.controls:KeepEverything",
     "nothing": "agents.controls:Nothing",
     "random": "agents.controls:Random",
+    "careless": "agents.blended:Careless",
+    "blended": "agents.blended:Blended",
     "first": "agents.budgeted:First",
     "last": "agents.budgeted:Last",
     "random_budget": "agents.budgeted:RandomBudget",
