@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from memenvs.streams.procedural.dataset import GENERATOR_VERSION, SPLITS, ProceduralStreams
+from memenvs.streams.procedural.dataset import GENERATOR_VERSION, ProceduralStreams
 from memenvs.streams.procedural.settings import FAMILIES, ProceduralSettings
 
-__all__ = ["FAMILIES", "GENERATOR_VERSION", "SPLITS", "ProceduralSettings", "ProceduralStreams"]
+__all__ = ["FAMILIES", "GENERATOR_VERSION", "ProceduralSettings", "ProceduralStreams"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import operator
 import random
 from dataclasses import asdict
-from typing import Any
+from functools import cached_property
 
-from memenvs.errors import SettingsError, did_you_mean
+from memenvs.streams.generated import GeneratedStreams, rng_for
 from memenvs.streams.procedural.plot import Plot, draw_plot
 from memenvs.streams.procedural.settings import ProceduralSettings
 from memenvs.streams.procedural.threads import Asking, Event, Fact, Thread, Topic
@@ -18,7 +17,6 @@ from memenvs.streams.types import Chunk, Question, Stream
 
 GENERATOR_VERSION = 1
 """Raised whenever equal settings would give other streams."""
-SPLITS = ("train", "validation", "test")
 _QUESTION_SHARES = {
     "accurate-retrieval": 8,
     "test-time-learning": 4,
@@ -29,7 +27,7 @@ _MAX_PER_SUBJECT = 4
 """Evidence sentences about one subject that are asked for: five retrieved items can then hold all of them."""
 
 
-class ProceduralStreams:
+class ProceduralStreams(GeneratedStreams[ProceduralSettings]):
     """Endless made-up streams; a `StreamDataset`.
 
     A stream tells, sentence by sentence, facts about people and places, updates of such facts, labelled requests,
@@ -37,101 +35,35 @@ class ProceduralStreams:
     Questions are asked about eight of twenty-four attributes; which ones is the same in all streams, so an agent can
     learn what is worth keeping.
 
-    Args:
-        seed: of the whole dataset.
-        split: "train", "validation" or "test"; they share no stream.
-        length: number of streams, which are made when asked for.
-        settings: a `ProceduralSettings`, or give its fields as keyword arguments (``T=40, relevance=0.5``).
+    Args, errors and what a stream depends on are those of `GeneratedStreams`, with `ProceduralSettings`
+    (``ProceduralStreams(T=40, relevance=0.5)``).
 
-    Raises:
-        SettingsError: an argument or a setting is out of range or unknown.
-
-    ``dataset[i]`` depends on (seed, split, i, settings) alone. Each question carries exact evidence: for a fact the
-    first sentence that gives its current value, for summaries and counts every sentence that contributes, for a label
-    the example that the question was made from. ``metadata["families"]`` has each global question's family;
-    ``metadata["stale"]`` lists the outdated sentences of the updated ones as ``[question index, step, text]``.
+    Each question carries exact evidence: for a fact the first sentence that gives its current value, for summaries and
+    counts every sentence that contributes, for a label the example that the question was made from.
+    ``metadata["families"]`` has each global question's family; ``metadata["stale"]`` lists the outdated sentences of the
+    updated ones as ``[question index, step, text]``.
     """
 
     source = "builtin"
-    licence = "MIT (generated)"
+    version = GENERATOR_VERSION
+    settings_type = ProceduralSettings
 
-    def __init__(
-        self,
-        seed: int = 0,
-        split: str = "train",
-        length: int = 1_000_000,
-        settings: ProceduralSettings | None = None,
-        **fields: Any,
-    ) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise SettingsError(f"seed must be a whole number, got {seed!r}")
-        if split not in SPLITS:
-            raise SettingsError(
-                f"unknown split {split!r}; known: {', '.join(SPLITS)}.{did_you_mean(str(split), SPLITS)}"
-            )
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise SettingsError(f"length must be a whole number from 1, got {length!r}")
-        if settings is not None and not isinstance(settings, ProceduralSettings):
-            raise SettingsError(f"settings must be ProceduralSettings, got {settings!r}")
-        if settings is not None and fields:
-            raise SettingsError(f"give settings or its fields, not both; got both settings and {', '.join(fields)}")
-        known = ProceduralSettings.__dataclass_fields__
-        for name in fields:
-            if name not in known:
-                raise SettingsError(f"unknown setting {name!r}; known: {', '.join(known)}.{did_you_mean(name, known)}")
-        if "families" in fields and isinstance(fields["families"], list):
-            fields["families"] = tuple(fields["families"])
-        self.seed = seed
-        self.split = split
-        self.settings = settings if settings is not None else ProceduralSettings(**fields)
-        self.max_steps = self.settings.T
-        self._length = length
-        self._last: tuple[int, Stream] | None = None
-        self._key = json.dumps([GENERATOR_VERSION, seed, split, asdict(self.settings)], sort_keys=True)
+    @cached_property
+    def _told_key(self) -> str:
         # What is told and asked in the end does not depend on how the chunks are asked about, so that arms of a study that
         # differ in the chunk questions alone see the same streams.
         told = {
             k: v for k, v in asdict(self.settings).items() if k not in ("chunk_questions", "relevance", "timestamps")
         }
-        self._told_key = json.dumps([GENERATOR_VERSION, seed, split, told], sort_keys=True)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of the generator's version and all arguments."""
-        return hashlib.sha256(f"{self._key}/{self._length}".encode()).hexdigest()[:16]
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __repr__(self) -> str:
-        return f"ProceduralStreams({self.seed}, {self.split!r}, {self._length}, {self.settings})"
-
-    def __getitem__(self, index: int) -> Stream:
-        """Make stream ``index``; a negative index counts from the end.
-
-        Raises:
-            IndexError: there is no such stream.
-        """
-        number = operator.index(index)
-        if not -self._length <= number < self._length:
-            raise IndexError(f"stream {number} of {self._length}")
-        number %= self._length
-        # The rollouts of a group ask for one stream after the other's reset: the last one is kept.
-        if self._last is None or self._last[0] != number:
-            self._last = number, self._make(number)
-        return self._last[1]
+        return json.dumps([self.version, self.seed, self.split, told], sort_keys=True)
 
     def _make(self, number: int) -> Stream:
-        rng = _rng(f"{self._told_key}/{number}")
+        rng = rng_for(f"{self._told_key}/{number}")
         plot = draw_plot(rng, self.settings)
         questions, families, stale = _global_questions(rng, plot, self.settings)
-        chunks = _chunks(_rng(f"{self._key}/{number}/chunk questions"), plot, self.settings, number)
+        chunks = _chunks(rng_for(f"{self._key}/{number}/chunk questions"), plot, self.settings, number)
         metadata = {"generator_version": GENERATOR_VERSION, "seed": self.seed, "families": families, "stale": stale}
         return Stream(f"builtin-{self.split}-{number}", self.source, chunks, questions, metadata)
-
-
-def _rng(key: str) -> random.Random:
-    return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest(), "big"))
 
 
 def _chunks(rng: random.Random, plot: Plot, settings: ProceduralSettings, number: int) -> tuple[Chunk, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from memenvs.errors import SettingsError, did_you_mean
+from memenvs.streams.generated import check_range
 
 FAMILIES = ("accurate-retrieval", "test-time-learning", "long-range-understanding", "conflict-resolution")
 """The question families of MemoryAgentBench (arXiv 2507.05257), which builtin streams imitate."""
@@ -50,21 +50,13 @@ class ProceduralSettings:
             raise SettingsError(f"families must name at least one of {', '.join(FAMILIES)}")
         # One canonical order: the order in which a caller names the families must not change the streams.
         object.__setattr__(self, "families", tuple(name for name in FAMILIES if name in self.families))
-        _check("T", self.T, 4, 400)
-        _check("sentences", self.sentences, 3, 40)
-        _check("questions", self.questions, 1, 100)
-        _check("chunk_questions", self.chunk_questions, 0, 10)
-        _check("distractors", self.distractors, 0.0, 0.9)
-        _check("relevance", self.relevance, 0.0, 1.0)
+        check_range("T", self.T, 4, 400)
+        check_range("sentences", self.sentences, 3, 40)
+        check_range("questions", self.questions, 1, 100)
+        check_range("chunk_questions", self.chunk_questions, 0, 10)
+        check_range("distractors", self.distractors, 0.0, 0.9)
+        check_range("relevance", self.relevance, 0.0, 1.0)
         object.__setattr__(self, "distractors", float(self.distractors))
         object.__setattr__(self, "relevance", float(self.relevance))
         if not isinstance(self.timestamps, bool):
             raise SettingsError(f"timestamps must be True or False, got {self.timestamps!r}")
-
-
-def _check(name: str, value: Any, low: float, high: float) -> None:
-    kinds = int if isinstance(low, int) else (int, float)
-    # `not low <= value` rather than `value < low`, so that NaN is refused.
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        what = "a whole number" if isinstance(low, int) else "a number"
-        raise SettingsError(f"{name} must be {what} from {low} to {high}, got {value!r}")
