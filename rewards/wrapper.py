@@ -79,6 +79,10 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """What of this step's reward is known when the step ends; 0 if nothing."""
         return 0.0
 
+    def weights_of_terms(self) -> dict[str, float]:
+        """Weights that are in the terms already, by name, for reward mixes that normalise terms first; 1 for those left out."""
+        return {}
+
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step, with the reward known now or, at the last step, the rest."""
         base = self.env.unwrapped
@@ -93,6 +97,16 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         rewards = terms.total(paid)
         info = info | {"step_rewards": rewards, "step_reward_terms": paid}
         return observation, math.fsum(rewards) - _known(stack, finished[:before]), terminated, truncated, info
+
+
+def work_out(env: gym.Env[Any, Any], record: EpisodeRecord) -> dict[str, Terms]:
+    """All terms that the reward wrappers of an environment pay for a record, for instance for one that was judged anew."""
+    return stack_terms(_inner(env), record)
+
+
+def term_weights(env: gym.Env[Any, Any]) -> dict[str, float]:
+    """Weight of each term that the reward wrappers of an environment pay, where they tell it."""
+    return {name: weight for wrapper in _inner(env) for name, weight in wrapper.weights_of_terms().items()}
 
 
 def _known(stack: list[RewardWrapper], steps: tuple[StepRecord, ...]) -> float:

@@ -87,6 +87,10 @@ class ChunkStepReward(RewardWrapper):
         """The one term."""
         return ("chunk",)
 
+    def weights_of_terms(self) -> dict[str, float]:
+        """The one weight."""
+        return {"chunk": self.weight}
+
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"chunk": ...}``."""
         return {"chunk": _weighted(self.weight, terms.chunk(record))}
@@ -161,6 +165,10 @@ class FormatReward(RewardWrapper):
         """The one term."""
         return ("format",)
 
+    def weights_of_terms(self) -> dict[str, float]:
+        """The one weight."""
+        return {"format": self.weight}
+
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"format": ...}``."""
         return {"format": _weighted(self.weight, terms.fmt(record, self.empty_ops))}
@@ -188,6 +196,10 @@ class CompressionReward(RewardWrapper):
     def names(self) -> tuple[str, ...]:
         """The one term."""
         return ("compression",)
+
+    def weights_of_terms(self) -> dict[str, float]:
+        """The one weight."""
+        return {"compression": self.weight}
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"compression": ...}``."""
@@ -241,6 +253,10 @@ class FineMemReward(RewardWrapper):
     def names(self) -> tuple[str, ...]:
         """The terms of weight other than 0."""
         return ("evidence", *(name.removesuffix("_weight") for name, weight in self.weights.items() if weight))
+
+    def weights_of_terms(self) -> dict[str, float]:
+        """Evidence counts 1, the others their weights."""
+        return {"evidence": 1.0} | {name.removesuffix("_weight"): weight for name, weight in self.weights.items() if weight}
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"evidence": ..., "format": ..., "chunk": ..., "compression": ...}``; terms of weight 0 are left out."""

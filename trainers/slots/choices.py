@@ -1,0 +1,168 @@
+"""What fills the trainer's slots, and the published methods as presets.
+
+A method is a choice per slot. The credit slot is the reward wrapper (``--reward``); the others are here. This file imports neither
+torch nor the slots themselves, so that ``--help`` is quick: `resolve` finds what a name stands for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+from memenvs.errors import SettingsError, did_you_mean
+
+Judge = Literal["scorer", "exact", "model", "consensus", "copeland", "self_prm"]
+Mix = Literal["sum", "gdpo"]
+Group = Literal["step", "trajectory", "pooled", "state", "local", "tree", "tag"]
+Advantage = Literal["zscore", "centred", "leave_one_out", "decoupled", "whiten", "gae", "turn_outcome", "alpha_mix"]
+Ratio = Literal["ppo", "loop", "gspo", "cispo", "decoupled"]
+Aggregation = Literal["token_mean", "sequence_mean", "constant", "length", "prompt_mean"]
+Regulariser = Literal["none", "kl_k1", "kl_k2", "kl_k3", "adrpo"]
+Sampler = Literal["uniform", "zero_variance", "dynamic", "npr", "dots", "compensation"]
+Preset = Literal[
+    "finemem", "memalpha", "memory-r2", "memagent", "dr-grpo", "dapo", "gspo", "luspo", "loop", "rloo", "reinforce++",
+    "ppo", "gigpo", "scalerl",
+]  # fmt: skip
+
+SLOTS: dict[str, tuple[str, ...]] = {
+    "judge": get_args(Judge),
+    "mix": get_args(Mix),
+    "group": get_args(Group),
+    "advantage": get_args(Advantage),
+    "ratio": get_args(Ratio),
+    "aggregation": get_args(Aggregation),
+    "regulariser": get_args(Regulariser),
+    "sampler": get_args(Sampler),
+}
+"""Slot -> names of its values. The ninth, credit, is every reward of `rewards.presets`."""
+_MODULES = {
+    "judge": "judges",
+    "mix": "mixing",
+    "group": "groups",
+    "advantage": "advantages",
+    "ratio": "ratios",
+    "aggregation": "aggregation",
+    "regulariser": "regularisers",
+    "sampler": "samplers",
+}
+
+
+def resolve(slot: str, name: str) -> Any:
+    """What a name stands for: the function, or class, of the slot's module.
+
+    Raises:
+        SettingsError: no such slot or name.
+    """
+    for what, value, known in (("slot", slot, SLOTS), (slot, name, SLOTS.get(slot, ()))):
+        if value not in known:
+            raise SettingsError(f"unknown {what} {value!r}; known: {', '.join(known)}.{did_you_mean(value, known)}")
+    module = import_module(f"trainers.slots.{_MODULES[slot]}")
+    return getattr(module, f"{_MODULES[slot].upper().removesuffix('S')}S")[name]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The trainer's slots. What is not given is as the preset has it."""
+
+    preset: Preset = "finemem"
+    """A published method: fills the reward and every slot that is not given."""
+    judge: Judge | None = None
+    """Who scores the answers to global questions in training. "scorer": the profile's metric."""
+    mix: Mix | None = None
+    """How reward terms become one reward: their sum, or GDPO's normalise-then-sum."""
+    group: Group | None = None
+    """Which samples share a baseline."""
+    advantage: Advantage | None = None
+    """How a sample is compared with its baseline."""
+    ratio: Ratio | None = None
+    """How far one batch may move the policy."""
+    aggregation: Aggregation | None = None
+    """How decisions are averaged. The small policy's decision is one token; values differ there only across streams."""
+    regulariser: Regulariser | None = None
+    """What keeps the policy near a reference."""
+    sampler: Sampler | None = None
+    """Which streams are rolled out, and which samples are trained."""
+    clip_low: float | None = None
+    """How far a probability ratio may fall below 1."""
+    clip_high: float | None = None
+    """How far it may rise above 1."""
+    cap: Literal["range", "absolute"] | None = None
+    """What clip_high means for cispo: the end of a range (verl) or the largest ratio itself (TRL, ScaleRL)."""
+    beta: float | None = None
+    """Weight of the regulariser's KL."""
+    reset_every: int | None = None
+    """Updates after which the policy becomes its own reference and the optimiser forgets (ProRL); never if not given."""
+    gamma: float | None = None
+    """Discount per step where the advantage knows one."""
+    lam: float | None = None
+    """GAE's lambda."""
+    alpha: float | None = None
+    """Mixes: weight of the outcome (alpha_mix) or of the turn (turn_outcome)."""
+    omega: float | None = None
+    """Weight of the second baseline: same states, siblings, local re-rollouts."""
+    ddof: int | None = None
+    """1: unbiased standard deviation, 0: the population's."""
+    eps: float | None = None
+    """Added to the standard deviation."""
+
+    @property
+    def filled(self) -> Slots:
+        """The same with every slot given.
+
+        Raises:
+            SettingsError: an unknown preset.
+        """
+        if self.preset not in PRESETS:
+            raise SettingsError(
+                f"unknown preset {self.preset!r}; known: {', '.join(PRESETS)}.{did_you_mean(self.preset, PRESETS)}"
+            )
+        known = _DEFAULT | PRESETS[self.preset]
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(self, **{f.name: known[f.name] for f in fields(self) if f.name in known} | given)
+
+    @property
+    def reward(self) -> str:
+        """The preset's reward."""
+        return str((_DEFAULT | PRESETS[self.filled.preset])["reward"])
+
+
+_DEFAULT: dict[str, Any] = {
+    "reward": "outcome",
+    "judge": "scorer",
+    "mix": "sum",
+    "group": "trajectory",
+    "advantage": "zscore",
+    "ratio": "ppo",
+    "aggregation": "token_mean",
+    "regulariser": "none",
+    "sampler": "uniform",
+    "clip_low": 0.2,
+    "clip_high": 0.2,
+    "cap": "range",
+    "beta": 0.0,
+    "gamma": 1.0,
+    "lam": 0.95,
+    "alpha": 0.5,
+    "omega": 1.0,
+    "ddof": 1,
+    "eps": 1e-6,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "finemem": {"reward": "finemem", "group": "step"},
+    "memalpha": {"group": "pooled", "regulariser": "kl_k3", "beta": 0.001},
+    "memory-r2": {"group": "local", "regulariser": "kl_k3", "beta": 0.001},
+    "memagent": {"advantage": "centred", "regulariser": "kl_k3", "beta": 0.001},
+    "dr-grpo": {"advantage": "centred", "aggregation": "constant"},
+    "dapo": {"clip_high": 0.28, "sampler": "dynamic"},
+    "gspo": {"ratio": "gspo", "aggregation": "sequence_mean", "clip_low": 3e-4, "clip_high": 4e-4},
+    "luspo": {"ratio": "gspo", "aggregation": "length", "clip_low": 2e-3, "clip_high": 2.5e-3},
+    "loop": {"advantage": "leave_one_out", "ratio": "loop", "clip_high": 0.1, "aggregation": "sequence_mean", "sampler": "zero_variance"},
+    "rloo": {"advantage": "leave_one_out", "regulariser": "kl_k3", "beta": 0.03},
+    "reinforce++": {"reward": "raw", "advantage": "whiten"},
+    "ppo": {"reward": "raw", "advantage": "gae"},
+    "gigpo": {"reward": "raw", "group": "state", "advantage": "centred", "gamma": 0.95},
+    "scalerl": {"advantage": "decoupled", "ratio": "cispo", "clip_high": 5.0, "cap": "absolute", "aggregation": "prompt_mean", "sampler": "npr"},
+}  # fmt: skip
+"""Published methods. Learning rate, group size and passes over a batch belong to the size of a model, not to a method: they stay the
+run's own. Sources and what differs from the published code: docs/training.md."""
