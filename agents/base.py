@@ -83,6 +83,7 @@ _REGISTRY = {
     "random_budget": "agents.budgeted:RandomBudget",
     "scripted": "agents.scripted:Scripted",
     "hindsight": "agents.hindsight:Hindsight",
+    "adder": "agents.adder:Adder",
     "candidate": "agents.candidate:CandidateAgent",
 }
 AGENTS = list(_REGISTRY)

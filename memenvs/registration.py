@@ -36,6 +36,7 @@ _FAMILIES = {
     "FineMem-Memalpha-Conflict-v0": ("conflict-resolution", ["conflict-resolution"]),
 }
 _FLAT = "FineMem-Memalpha-Flat-v0"
+_RUNNING_SUM = "RunningSum-v0"
 
 
 def register_all() -> None:
@@ -43,6 +44,7 @@ def register_all() -> None:
     for env_id, (_, families) in _FAMILIES.items():
         kwargs: dict[str, Any] = {} if families is None else {"families": families}
         gym.register(env_id, entry_point="memenvs.env:MemoryEnv", kwargs=kwargs)
+    gym.register(_RUNNING_SUM, entry_point="memenvs.env:MemoryEnv", kwargs={"data": "running-sum"})
     gym.register(_FLAT, entry_point="memenvs.wrappers.flat:make_flat")
 
 
@@ -52,4 +54,8 @@ def envs() -> list[EnvInfo]:
         EnvInfo(env_id, family, "builtin", "20", "MIT (generated)", False, "text")
         for env_id, (family, _) in _FAMILIES.items()
     ]
-    return [*found, EnvInfo(_FLAT, "mixed", "builtin", "20", "MIT (generated)", False, "array")]
+    return [
+        *found,
+        EnvInfo(_RUNNING_SUM, "long-horizon-execution", "running-sum", "20", "MIT (generated)", False, "text"),
+        EnvInfo(_FLAT, "mixed", "builtin", "20", "MIT (generated)", False, "array"),
+    ]

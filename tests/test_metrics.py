@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from memenvs.scoring.metrics import (
     exact_match,
+    integer_match,
     keyword_list_share,
     keyword_share,
     label_match,
@@ -76,14 +77,26 @@ def test_normalize(text, normal):
         (label_match, "141", ["41"], 0),
         (label_match, "the label is 41", ["41"], 0),
         (label_match, "3", ["1", "3"], 1),
+        (integer_match, "-17", ["-17"], 1),
+        (integer_match, "17", ["-17"], 0),
+        (integer_match, "−17.", ["-17"], 1),
+        (integer_match, "After turn 3 it is 1,204.", ["1204"], 1),
+        (integer_match, "12, 15", ["12"], 0),
+        (integer_match, "12", ["3", "12"], 1),
+        (integer_match, "12.5", ["12", "5"], 0),
+        (integer_match, "2024-12", ["12", "-12", "2024"], 0),
+        (integer_match, "12%", ["12"], 0),
+        (integer_match, "7" * 5000, ["7"], 0),
+        (integer_match, "twelve", ["12"], 0),
+        (integer_match, "", ["0"], 0),
     ],
 )
 def test_hand_computed(metric, prediction, references, score):
     assert metric(prediction, references) == pytest.approx(score, abs=1e-12)
 
 
-METRICS = [exact_match, substring_match, token_f1, keyword_share, keyword_list_share, label_match]
-text = st.text(st.sampled_from("abthe ,;.\\{}é"), max_size=12)
+METRICS = [exact_match, substring_match, token_f1, keyword_share, keyword_list_share, label_match, integer_match]
+text = st.text(st.sampled_from("abthe ,;.\\{}é-12"), max_size=12)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 * `score` - score one prediction.
 * `PROFILES`, `metric_for` - which metric scores which source.
 * `metrics` - the metrics themselves.
+* `execution` - accuracy turn by turn on running-sum streams.
 """
 
 from memenvs.scoring.profiles import PROFILES, metric_for, score

@@ -14,6 +14,8 @@ from functools import lru_cache
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+# 12, -3, 1,234; not the halves of 12.5 and 2024-05, nor more figures than any sum has.
+_INTEGER = re.compile(r"(?<![\w.,])(?<!\d[-−])([-−+]?)(\d{1,3}(?:,\d{3})+|\d{1,15})(?![\w%]|[.,:−-]\d)")
 _BOXED = re.compile(r"\\boxed\{([^}]*)\}")
 
 
@@ -72,3 +74,18 @@ def label_match(prediction: str, references: Sequence[str]) -> float:
     text = boxed.group(1) if boxed else re.sub(r"(?i)^\s*labels?\s*:\s*", "", prediction)
     label = text.strip().strip("\"'").strip().lower()
     return float(any(label == reference.strip().lower() for reference in references))
+
+
+def last_integer(text: str) -> int | None:
+    """The last whole number in ``text``, with its sign; None where there is none."""
+    found = _INTEGER.findall(text)
+    if not found:
+        return None
+    sign, digits = found[-1]
+    return int(digits.replace(",", "")) * (-1 if sign in ("-", "−") else 1)
+
+
+def integer_match(prediction: str, references: Sequence[str]) -> float:
+    """1 if the prediction's last whole number equals that of a reference, sign included (`normalize` would drop it)."""
+    number = last_integer(prediction)
+    return float(number is not None and any(number == last_integer(reference) for reference in references))

@@ -14,7 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from memenvs.errors import ScorerError, SettingsError, did_you_mean
-from memenvs.scoring.metrics import exact_match, keyword_list_share, keyword_share, label_match, substring_match
+from memenvs.scoring.metrics import (
+    exact_match,
+    integer_match,
+    keyword_list_share,
+    keyword_share,
+    label_match,
+    substring_match,
+)
 
 Metric = Callable[[str, Sequence[str]], float]
 """(prediction, references) -> score in [0, 1]."""
@@ -24,6 +31,7 @@ _CORRECTED: dict[str, Metric] = {
     "builtin-count": exact_match,
     "builtin-label": label_match,
     "builtin-summary": keyword_share,
+    "running-sum": integer_match,
     "squad": substring_match,
     "hotpotqa": substring_match,
     "perltqa": keyword_list_share,

@@ -1,4 +1,4 @@
-"""Opening a data source: "builtin", a path to a published file, or a hub id."""
+"""Opening a data source: "builtin", "running-sum", a path to a published file, or a hub id."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import Any
 from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.streams.types import StreamDataset
 
+GENERATED = ("builtin", "running-sum")
+"""Sources that are made from a seed; the setting T is theirs alone."""
+
 
 def load(source: str | Path = "builtin", split: str = "train", **settings: Any) -> StreamDataset:
     """Open a data source.
 
     Args:
-        source: ``"builtin"`` (the embedded generator), a path to a parquet file in the published Memalpha schema or to a folder
-            with ``<split>.parquet``, or a hub id such as ``"YuWangX/Memalpha"``.
+        source: ``"builtin"`` (the embedded generator), ``"running-sum"`` (a dictionary, then keys to add up), a path to a parquet
+            file in the published Memalpha schema or to a folder with ``<split>.parquet``, or a hub id such as
+            ``"YuWangX/Memalpha"``.
         split: name of the split; a path to one file fixes it.
-        settings: further keyword arguments of the source, for instance ``T=40`` for the generator.
+        settings: further keyword arguments of the source, for instance ``T=40`` for `GENERATED` ones.
 
     Returns:
         A `StreamDataset`. There is no fallback: what cannot be opened raises.
@@ -31,6 +35,10 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
         from memenvs.streams.procedural import ProceduralStreams
 
         return ProceduralStreams(split=split, **settings)
+    if source == "running-sum":
+        from memenvs.streams.running_sum import RunningSumStreams
+
+        return RunningSumStreams(split=split, **settings)
     from memenvs.streams.memalpha import HUB_SETTINGS, PATH_SETTINGS, MemalphaStreams
 
     path = Path(source)
@@ -48,7 +56,8 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
         _check_known(source, settings, HUB_SETTINGS)
         return MemalphaStreams.from_hub(source, split=split, **settings)
     raise DataError(
-        f'no such file or folder: {source!r}; expected "builtin", a path to a parquet file or folder, or a hub id'
+        f"no such file or folder: {source!r}; expected {', '.join(map(repr, GENERATED))}, a path to a parquet file or folder, "
+        f"or a hub id.{did_you_mean(source, GENERATED)}"
     )
 
 
