@@ -62,6 +62,12 @@ def test_a_run_on_a_file_is_evaluated_on_its_held_out_file(run, tmp_path):
     assert env_for([run("c", data="owner/set", eval_data="other.parquet")]).data == "other.parquet"
 
 
+def test_a_run_on_its_ids_own_data_is_evaluated_there(run):
+    a = run("a", env_id="RunningSum-v0", T=8)
+    assert env_for([a]) == EnvSettings(env_id="RunningSum-v0", T=8)
+    assert env_for([a], {"env_id": "FineMem-Memalpha-v0"}).source == "builtin"
+
+
 def test_other_data_brings_no_length_along(run):
     assert env_for([run("a", T=8)], {"data": "x.parquet"}) == EnvSettings(data="x.parquet")
     assert env_for([run("b", T=8)], {"data": "builtin"}).T == 8

@@ -38,6 +38,16 @@ def test_settings_of_builtin_data_are_refused_elsewhere(tmp_path):
         EnvSettings(data=parquet(tmp_path / "train.parquet"), T=7).make("train")
 
 
+def test_an_id_brings_its_own_data_unless_other_data_is_given(tmp_path):
+    settings = TrainSettings(env=EnvSettings(env_id="RunningSum-v0", T=6))
+    for env in (settings.make_envs()[0], settings.make_heldouts(1)[0]):
+        assert (env.unwrapped.dataset.source, env.reset(seed=0)[1]["T"]) == ("running-sum", 6)
+    other = EnvSettings(env_id="RunningSum-v0", data=parquet(tmp_path / "train.parquet"))
+    assert other.make("train").unwrapped.dataset.source == "train.parquet"
+    with pytest.raises(SettingsError, match="relevance is a setting of builtin data; the data is 'running-sum'"):
+        EnvSettings(env_id="RunningSum-v0", relevance=0.5).open("train")
+
+
 def test_held_out_data_is_the_test_file_beside_and_never_the_training_file(tmp_path):
     train = parquet(tmp_path / "train.parquet")
     settings = TrainSettings(env=EnvSettings(data=train))

@@ -72,7 +72,7 @@ def train(
     learning_curves({settings.reward: [curve]}, {}, out / "curve.png", str(out.name))
     Console().print(
         f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "
-        f"(data: {settings.env.data}); written to {out}"
+        f"(data: {settings.env.source}); written to {out}"
     )
 
 
@@ -99,13 +99,16 @@ def evaluate(
     The same on other data:
         memenvs evaluate --agents runs/a controls --data path/to/test.parquet
 
+    Other streams, with the manager that is exact on them:
+        memenvs evaluate --agents adder controls --env-id RunningSum-v0
+
     With the record of every episode:
         memenvs evaluate --agents hindsight --streams 3 --records
 
     Args:
         agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
             for all of these. The last three get, stream by stream, the memory size of the first agent named that has a size of its
-            own, so they come after one.
+            own, so they come after one. Also adder, which is exact on running-sum streams.
         env: the environment.
         split: of the data.
         streams: at most this many, from the first on.
@@ -132,7 +135,7 @@ def evaluate(
     dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
     indices = list(range(min(streams, len(dataset))))
     console = Console(width=None if sys.stdout.isatty() else 160)
-    asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__}
+    asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__} | {"data": settings.source}
     console.print("environment: " + ", ".join(f"{name} {value}" for name, value in asked.items()))
 
     rows: list[dict[str, Any]] = []
@@ -178,9 +181,10 @@ def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
     """
     from memenvs.errors import did_you_mean
     from trainers import checkpoint
-    from trainers.comparison import BUDGETED, CONTROLS
+    from trainers.comparison import BUDGETED, CONTROLS, EXACT
 
     controls = (*CONTROLS, *BUDGETED)
+    known = (*controls, *EXACT)
     names = list(dict.fromkeys(n for name in agents for n in (controls if name == "controls" else (name,))))
     if not names:
         raise SettingsError("name at least one agent, for instance controls")
@@ -188,10 +192,10 @@ def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
     for number, name in enumerate(names):
         if name in BUDGETED and not set(names[:number]) - {"nothing", *BUDGETED}:
             raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
-        if name in controls:
+        if name in known:
             continue
         if not Path(name).is_dir():
-            accepted = ("controls", *controls)
+            accepted = ("controls", *known)
             raise SettingsError(
                 f"{name!r} cannot be evaluated; accepted: the folder of a run (memenvs train --out ...), or one of "
                 f"{', '.join(accepted)}.{did_you_mean(name, accepted)}"

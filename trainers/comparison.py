@@ -27,6 +27,8 @@ CONTROLS = ("nothing", "random", "keep_everything", "scripted", "hindsight")
 """Controls that need no budget."""
 BUDGETED = ("first", "last", "random_budget")
 """Controls that fill a given memory size."""
+EXACT = ("adder",)
+"""Managers by rule that are exact on one kind of data and beside the point on others, so not among the controls."""
 
 
 def make_control(name: str, env: EnvSettings, budget: int | None = None) -> Agent:
@@ -52,7 +54,7 @@ def evaluate_control(
     """Scores of one control.
 
     Args:
-        name: in `CONTROLS` or `BUDGETED`.
+        name: in `CONTROLS`, `BUDGETED` or `EXACT`.
         env_settings: the environment.
         split: name of the held-out split.
         streams: indices.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from memenvs.errors import DataError, SettingsError
+from memenvs.streams.sources import GENERATED
 from trainers import checkpoint
 from trainers.settings import EnvSettings
 
@@ -20,10 +21,10 @@ class EnvOptions(TypedDict, total=False):
     env_id: str
     """Registered id; see ``memenvs envs``. Where this or a later option is not given, it is as the named runs were trained;
     without a run it is the default of ``memenvs train``."""
-    data: str
-    """"builtin", a parquet file or folder in the Memalpha schema, or a hub id."""
+    data: str | None
+    """"builtin", "running-sum", a parquet file or folder in the Memalpha schema, or a hub id; None for the id's own."""
     T: int | None
-    """Steps per stream, builtin data only."""
+    """Steps per stream, builtin and running-sum data only."""
     max_operations: int | None
     """Writes per step; None for no quota. With runs it must be theirs."""
     max_item_tokens: int | None
@@ -56,8 +57,8 @@ def env_for(runs: Sequence[Path], options: EnvOptions = NOTHING_GIVEN) -> EnvSet
     trained = {str(run): _trained(run) for run in runs}
     chosen: dict[str, Any] = dict(options)
     for name in EnvOptions.__annotations__:
-        if name == "T" and chosen.get("data", "builtin") != "builtin":
-            continue  # a setting of builtin data
+        if name == "T" and chosen.get("data") not in (None, *GENERATED):
+            continue  # a setting of generated data
         values = {run: env[name] for run, env in trained.items()}
         if name in options and name in LIMITS:
             values["the option"] = chosen[name]
@@ -84,7 +85,7 @@ def _trained(run: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: state.json does not say with what settings the run was trained: {error}") from error
     if settings.get("eval_data"):
         env["data"] = settings["eval_data"]
-    elif Path(env["data"]).is_file():
+    elif env["data"] is not None and Path(env["data"]).is_file():
         # As in training: the held-out file lies beside the training file.
         env["data"] = str(Path(env["data"]).with_name("test.parquet"))
     return env

@@ -13,6 +13,7 @@ import gymnasium as gym
 
 from memenvs.errors import SettingsError
 from memenvs.streams import StreamDataset, load
+from memenvs.streams.sources import GENERATED
 from rewards.presets import PRESETS, wrap_reward
 
 
@@ -22,10 +23,10 @@ class EnvSettings:
 
     env_id: str = "FineMem-Memalpha-v0"
     """Registered id; see ``memenvs envs``."""
-    data: str = "builtin"
-    """"builtin", a parquet file or folder in the Memalpha schema, or a hub id."""
+    data: str | None = None
+    """"builtin", "running-sum", a parquet file or folder in the Memalpha schema, or a hub id; the id's own data if not given."""
     T: int | None = None
-    """Steps per stream, builtin data only (20 if not given)."""
+    """Steps per stream, builtin and running-sum data only (20 if not given)."""
     relevance: float | None = None
     """Chance that a chunk question asks about what global questions ask about, builtin data only (1 if not given)."""
     max_operations: int | None = 3
@@ -46,23 +47,28 @@ class EnvSettings:
     reader: str = "extractive"
     """Who answers."""
 
+    @property
+    def source(self) -> str:
+        """``data`` or, if it is not given, the id's own: "builtin" where the id names none."""
+        return self.data or str(gym.spec(self.env_id).kwargs.get("data", "builtin"))
+
     def open(self, split: str) -> StreamDataset:
         """The data of one split; a path to one file fixes the split itself."""
+        source = self.source
         settings: dict[str, Any] = {}
-        given = {"T": self.T, "relevance": self.relevance}
-        for name, value in given.items():
+        for name, value, takers in (("T", self.T, GENERATED), ("relevance", self.relevance, GENERATED[:1])):
             if value is not None:
-                if self.data != "builtin":
-                    raise SettingsError(f"{name} is a setting of builtin data; the data is {self.data!r}")
+                if source not in takers:
+                    raise SettingsError(f"{name} is a setting of {' and '.join(takers)} data; the data is {source!r}")
                 settings[name] = value
         if self.chunk_questions_from is not None:
-            if self.data == "builtin":
+            if source in GENERATED:
                 raise SettingsError(
-                    "chunk_questions_from is a setting of data in the Memalpha schema; builtin data has its own"
+                    f"chunk_questions_from is a setting of data in the Memalpha schema; {source} data has its own"
                 )
             settings["chunk_questions"] = self.chunk_questions_from
         families = gym.spec(self.env_id).kwargs.get("families")
-        return load(self.data, split, **settings | ({"families": families} if families else {}))
+        return load(source, split, **settings | ({"families": families} if families else {}))
 
     def make(self, split: str, evaluation: bool = False, dataset: StreamDataset | None = None) -> gym.Env[Any, Any]:
         """The environment over one split, without a reward wrapper.
@@ -161,7 +167,7 @@ class TrainSettings:
         first = (dataset[i] for i in range(min(32, len(dataset))))
         if self.reads_chunks and not any(chunk.questions for stream in first for chunk in stream.chunks):
             warnings.warn(
-                f"{self.env.data} has no chunk questions: the chunk reward is 0 at every step of every rollout. "
+                f"{self.env.source} has no chunk questions: the chunk reward is 0 at every step of every rollout. "
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
@@ -176,7 +182,7 @@ class TrainSettings:
         Raises:
             SettingsError: the training data is one file and no held-out file is known.
         """
-        data = self.eval_data or self.env.data
+        data = self.eval_data or self.env.source
         if self.eval_data is None and Path(data).is_file():
             beside = Path(data).with_name("test.parquet")
             if Path(data).name == "test.parquet" or not beside.is_file():
@@ -185,7 +191,7 @@ class TrainSettings:
                 )
             data = str(beside)
         # Held-out streams are asked about at the end alone, and a file has its own T.
-        env = replace(self.env, data=data, relevance=None, T=self.env.T if data == "builtin" else None)
+        env = replace(self.env, data=data, relevance=None, T=self.env.T if data in GENERATED else None)
         dataset = env.open("test")
         return [env.make("test", evaluation=True, dataset=dataset) for _ in range(count)]
 
