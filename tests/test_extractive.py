@@ -50,6 +50,7 @@ def test_is_a_reader() -> None:
         ("What is the phone number of Tim Roe?", ["The phone number of Tim Roe is 5512."], "5512"),
         ("What is the balance of Tim Roe?", ["The balance of Tim Roe is -40."], "-40"),
         ("What is the balance of Tim Roe?", ["The balance of Tim Roe (−1,200) is low."], "−1,200"),
+        ("What is the balance of Tim Roe?", ["Balance of Tim Roe=-40, as of May."], "-40"),
         ("How many goals did the 3-4 match have?", ["The 3-4 match had 7 goals."], "7"),
         ("What is the profession of Joan Hill?", ["Joan Hill has worked as a sculptor since her youth."], "sculptor"),
         (

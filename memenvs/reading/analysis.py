@@ -14,9 +14,9 @@ MONTHS = word_set("""
 """)
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 _MINUS = "-−"
-# A minus sign belongs to a number that it opens a word with ("is -4"); in "3-4" and "COVID-19" it is a mere dash.
+# A minus sign belongs to a number that it opens a word with ("is -4", "x=-4"); in "3-4" and "COVID-19" it is a mere dash.
 _TOKEN = re.compile(
-    rf"(?:(?<![^\s(])[{_MINUS}])?[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]"
+    rf"(?:(?<![^\s(=:])[{_MINUS}])?[$€£]?\d+(?:[:.,]\d+)*(?:st|nd|rd|th|%)?|[^\W\d_]+(?:[-.][^\W\d_]+)*|['’]s\b|\w+|[^\w\s]"
 )
 _NEGATION = frozenset({"not", "never", "without", "stopped", "formerly"})
 _REPORTING = word_set("""

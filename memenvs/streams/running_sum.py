@@ -159,4 +159,4 @@ def _value_question(key: str, dictionary: Mapping[str, int], told: Mapping[str, 
 
 
 def _sum_question(when: str, total: int, evidence: tuple[Evidence, ...]) -> Question:
-    return Question(f"What is the running sum {when}?", (str(total),), SOURCE, evidence)
+    return Question(f"How much is the running sum {when}?", (str(total),), SOURCE, evidence)
