@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from memenvs.errors import whole
+from memenvs.errors import SettingsError, whole
 from memenvs.memory.operations import OPERATION_NAMES, Malformed, Operation
 from memenvs.memory.tokens import TokenCounter, count_tokens
 
@@ -162,11 +162,15 @@ class MemoryBank:
 
         Returns:
             A `StepReport`; nothing is raised for any operation.
+
+        Raises:
+            SettingsError: ``insert_ids`` are not one new id per INSERT; nothing has changed then.
         """
+        operations = list(operations)
+        given_ids = None if insert_ids is None else iter(self._new_ids(insert_ids, operations))
         outcomes: list[OperationOutcome] = []
         changes: list[Change] = []
         inserted = 0
-        given_ids = None if insert_ids is None else iter(insert_ids)
         for operation in operations:
             if isinstance(operation, Malformed):
                 outcomes.append(OperationOutcome("MALFORMED", None, operation.text, False, operation.reason))
@@ -192,6 +196,15 @@ class MemoryBank:
         report = StepReport(self.step, tuple(outcomes), tuple(changes))
         self.step += 1
         return report
+
+    def _new_ids(self, insert_ids: Iterable[str], operations: list[Operation | Malformed]) -> list[str]:
+        ids = list(insert_ids)
+        inserts = sum(isinstance(operation, Operation) and operation.op == "INSERT" for operation in operations)
+        if len(ids) != inserts or len(set(ids)) < inserts:
+            raise SettingsError(f"insert_ids must be different ids, one for each of {inserts} INSERTs, got {ids}")
+        if taken := [item_id for item_id in ids if item_id in self._items]:
+            raise SettingsError(f"insert_ids must be new, but the memory holds {taken}")
+        return ids
 
     def _refusal(self, operation: Operation, item: MemoryItem | None, tokens: int, writes: int) -> str | None:
         """Why an operation is invalid, or None."""
