@@ -2,16 +2,19 @@
 
 * `read` - the answers, or what went wrong.
 * `ask` - the answers, or a `ReaderError` whatever the reader did instead.
+* `ask_log_probs` - the same for the log-probabilities of given answers.
 * `fault` - what is wrong with one answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
+from numbers import Real
 from typing import Any
 
 from memenvs.errors import ReaderError
-from memenvs.reading.base import Answer, Reader, Reading
+from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
 
 
 def read(reader: Reader, readings: Sequence[Reading]) -> tuple[list[Answer] | None, str | None]:
@@ -30,19 +33,53 @@ def ask(reader: Reader, readings: Sequence[Reading]) -> list[Answer]:
     """
     if not readings:
         return []
-    try:
-        answers = reader.read(readings)
-    except ReaderError:
-        raise
-    except Exception as error:
-        raise ReaderError(f"the reader {reader.name!r} raised {type(error).__name__}: {error}") from error
-    if not isinstance(answers, (list, tuple)) or len(answers) != len(readings):
-        got = len(answers) if isinstance(answers, (list, tuple)) else type(answers).__name__
-        raise ReaderError(f"expected {len(readings)} answers, one per reading; the reader {reader.name!r} gave {got}")
+    answers = _each(reader.name, len(readings), "answers", lambda: reader.read(readings))
     for answer, reading in zip(answers, readings, strict=True):
         if (wrong := fault(answer, [item_id for item_id, _ in reading.items])) is not None:
             raise ReaderError(f"the reader {reader.name!r} broke its contract: {wrong}")
-    return list(answers)
+    return answers
+
+
+def ask_log_probs(
+    reader: ProbabilityReader, readings: Sequence[Reading], answers: Sequence[str]
+) -> list[tuple[float, ...]]:
+    """Log-probabilities of the answers, token by token: one tuple per reading, none of them empty, all finite and at most 0.
+
+    Raises:
+        ReaderError: the reader raised an exception of any kind (its cause), or broke its contract.
+    """
+    if not readings:
+        return []
+    what = "tuples of log-probabilities"
+    found = _each(reader.name, len(readings), what, lambda: reader.token_log_probs(readings, answers))
+    sound = []
+    for values in found:
+        if not isinstance(values, (list, tuple)) or not values or not all(_is_log_prob(value) for value in values):
+            raise ReaderError(
+                f"the reader {reader.name!r} broke its contract: expected at least one log-probability, finite and at most 0, "
+                f"per answer, got {values!r}"
+            )
+        sound.append(tuple(map(float, values)))
+    return sound
+
+
+def _is_log_prob(value: Any) -> bool:
+    # A softmax in single precision may exceed 1 in its last digits.
+    return isinstance(value, Real) and math.isfinite(value) and value <= 1e-4
+
+
+def _each(name: str, count: int, what: str, call: Callable[[], Any]) -> list[Any]:
+    """What the reader gives, one thing per reading."""
+    try:
+        found = call()
+    except ReaderError:
+        raise
+    except Exception as error:
+        raise ReaderError(f"the reader {name!r} raised {type(error).__name__}: {error}") from error
+    if not isinstance(found, (list, tuple)) or len(found) != count:
+        got = len(found) if isinstance(found, (list, tuple)) else type(found).__name__
+        raise ReaderError(f"expected {count} {what}, one per reading; the reader {name!r} gave {got}")
+    return list(found)
 
 
 def fault(answer: Any, item_ids: Collection[str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memenvs.errors import SettingsError
-from memenvs.reading.asking import ask
+from memenvs.reading.asking import ask, ask_log_probs
 from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
 
 _Key = tuple[str, str, tuple[str, ...]]
@@ -57,17 +57,20 @@ class CachedReader:
         """See `memenvs.reading.ProbabilityReader.token_log_probs`.
 
         Raises:
-            SettingsError: the reader gives no probabilities.
+            SettingsError: the reader gives no probabilities, or there is not one answer per reading.
+            ReaderError: the reader failed or broke its contract; nothing is kept then.
         """
         if not isinstance(self.reader, ProbabilityReader):
             raise SettingsError(
                 f"the reader {self.name!r} gives no probabilities: it needs token_log_probs(readings, answers), as "
                 "memenvs.reading.ProbabilityReader; credit from 0/1 scores works with every reader"
             )
+        if len(answers) != len(readings):
+            raise SettingsError(f"expected {len(readings)} answers, one per reading, got {len(answers)}")
         keys = [(_key(reading), answer) for reading, answer in zip(readings, answers, strict=True)]
         new = {key: reading for key, reading in zip(keys, readings, strict=True) if key not in self._log_probs}
-        found = self.reader.token_log_probs(list(new.values()), [answer for _, answer in new]) if new else []
-        self._log_probs.update((key, tuple(values)) for key, values in zip(new, found, strict=True))
+        found = ask_log_probs(self.reader, list(new.values()), [answer for _, answer in new])
+        self._log_probs.update(zip(new, found, strict=True))
         self.requests += len(keys)
         self.calls += len(new)
         return [self._log_probs[key] for key in keys]
