@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memenvs.episode import Observation
-from memenvs.errors import SettingsError
+from memenvs.errors import SettingsError, whole
 from memenvs.memory import MemoryBank, parse_operations
 from memenvs.record import EpisodeRecord
-from rewards.credit.replay import StepGame, limits_of
+from rewards.credit.replay import StepGame, settings_of
 
 Policy = Callable[[Sequence[Observation], Sequence[np.random.Generator]], Sequence[str]]
-"""Decides for several episodes at once: what each sees and one generator each in, one message each out. It may look at nothing else."""
+"""Decides for several episodes at once, from nothing else: what each sees and one generator each in, one message each out."""
 
 
 class Continuations(NamedTuple):
@@ -52,16 +52,13 @@ def continuation_values(
 
     Source: VinePPO, arXiv 2410.01679 (McGill-NLP/VinePPO@efe7228, K = 9).
     """
-    if continuations < 1:
-        raise SettingsError(f"continuations must be at least 1, got {continuations}")
-    T, limits = record.T, limits_of(record)
+    continuations = whole("continuations", continuations, 1)
+    T, dialect = record.T, settings_of(record).dialect
     banks: list[MemoryBank] = []
     rngs: list[np.random.Generator] = []
     for t in range(T):
         for k in range(continuations):
-            bank = MemoryBank(limits)
-            bank.restore(game.replay.snapshot(range(t)))
-            banks.append(bank)
+            banks.append(game.replay.bank(range(t)))
             rngs.append(np.random.default_rng([seed, t, k]))
         for bank in banks:
             bank.step = t
@@ -71,7 +68,7 @@ def continuation_values(
         if len(messages) != len(banks):
             raise SettingsError(f"the policy gave {len(messages)} messages for {len(banks)} observations")
         for bank, message in zip(banks, messages, strict=True):
-            bank.apply(parse_operations(message, str(record.settings["dialect"])).operations)
+            bank.apply(parse_operations(message, dialect).operations)
     values = np.array([game.examiner.value(bank.items) for bank in banks]).reshape(T, continuations)
     final = game.value(range(T))
     errors = np.full(T, np.nan)

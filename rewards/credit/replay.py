@@ -7,89 +7,117 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
-from memenvs.errors import DataError, ReaderError
-from memenvs.memory import BankSnapshot, BM25Retriever, Malformed, MemoryBank, MemoryItem, MemoryLimits, Operation
+from memenvs.episode import EpisodeSettings
+from memenvs.errors import DataError, ReaderError, SettingsError
+from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, MemoryLimits, Operation, count_tokens
+from memenvs.memory.rankings import Rankings
+from memenvs.memory.tokens import TokenCounter
 from memenvs.reading import CachedReader, Reader, Reading
-from memenvs.record import EpisodeRecord, StepRecord
+from memenvs.record import EpisodeRecord
 from memenvs.scoring.profiles import metric_for
 
-_KEPT_BANKS = 2048
-"""Snapshots of replayed memories that are kept; they only save time."""
+_KEPT_SCORES = 4096
+"""Memories whose scores are kept; they only save time."""
 
 
 class Replay:
     """Memories of an episode with some of its steps left out.
 
-    A step is replayed with the operations of its message under the episode's limits, by the episode's own transition: an operation on
-    an item that was never written, because its step was left out, is invalid and changes nothing. Items keep the ids of the episode.
+    A step is replayed with the operations of its message under the episode's limits, by the episode's own transition: an operation
+    on an item that was never written, because its step was left out, is invalid and changes nothing.
+
+    Items keep the ids of the episode, and operations mean the items that they meant then. An INSERT that the episode refused may
+    fit once others are left out; its item gets an id that no operation names.
 
     Args:
         record: a finished episode.
+        count: the episode's token counter.
 
     Raises:
-        DataError: the record does not say under which limits it was made.
+        DataError: the record lacks settings, or its operations do not lead to its memory.
     """
 
-    def __init__(self, record: EpisodeRecord) -> None:
+    def __init__(self, record: EpisodeRecord, count: TokenCounter = count_tokens) -> None:
         self.T = record.T
-        self._operations = [_operations(step) for step in record.steps]
-        self._bank = MemoryBank(limits_of(record))
-        self._snapshots: dict[tuple[int, ...], BankSnapshot] = {(): self._bank.snapshot()}
-        self.writers: tuple[int, ...] = tuple(
-            t for t, (operations, _) in enumerate(self._operations) if any(_writes(o) for o in operations)
-        )
-        """Steps that sent any write; the others can change no memory, whatever the coalition."""
+        self._count = count
+        self._limits = settings_of(record).limits
+        self._writes = _writes(record)
+        self._bank = MemoryBank(self._limits, count)
+        # The coalition asked last and the memory after each of its steps: the next one often begins with the same steps.
+        self._path: list[int] = []
+        self._states = [self._bank.snapshot()]
+        self.writers: tuple[int, ...] = tuple(t for t, (operations, _) in enumerate(self._writes) if operations)
+        """Steps with an operation that can write; the others change no memory, whatever the coalition."""
+        if self.memory(range(self.T)) != record.memory:
+            raise DataError(
+                "the record's operations do not lead to the memory that it holds; an episode with a token counter of its own "
+                "is replayed with that counter: count=..."
+            )
 
     def snapshot(self, steps: Iterable[int]) -> BankSnapshot:
-        """The memory after replaying only these steps, in their order, as a snapshot whose next step is the last one's plus 1."""
-        kept = tuple(sorted(set(steps)))
-        known = len(kept)
-        while kept[:known] not in self._snapshots:
-            known -= 1
-        if known == len(kept):
-            return self._snapshots[kept]
-        if len(self._snapshots) + len(kept) > _KEPT_BANKS:
-            self._snapshots, known = {(): self._snapshots[()]}, 0
-        self._bank.restore(self._snapshots[kept[:known]])
-        for end in range(known, len(kept)):
-            self._bank.step = kept[end]
-            self._bank.apply(*self._operations[kept[end]])
-            self._snapshots[kept[: end + 1]] = self._bank.snapshot()
-        return self._snapshots[kept]
+        """The memory after replaying only these steps, in their order, as a snapshot whose next step is the last one's plus 1.
+
+        Raises:
+            SettingsError: a step outside the episode.
+        """
+        kept = sorted(set(steps))
+        if kept and not 0 <= kept[0] <= kept[-1] < self.T:
+            raise SettingsError(f"steps must be whole numbers from 0 to {self.T - 1}, got {kept}")
+        shared = 0
+        while shared < min(len(kept), len(self._path)) and kept[shared] == self._path[shared]:
+            shared += 1
+        del self._path[shared:], self._states[shared + 1 :]
+        self._bank.restore(self._states[-1])
+        for step in kept[shared:]:
+            self._bank.step = step
+            self._bank.apply(*self._writes[step])
+            self._path.append(step)
+            self._states.append(self._bank.snapshot())
+        return self._states[-1]
 
     def memory(self, steps: Iterable[int]) -> tuple[MemoryItem, ...]:
         """The items after replaying only these steps, in the order of their INSERT."""
         return tuple(self.snapshot(steps).items.values())
 
+    def bank(self, steps: Iterable[int]) -> MemoryBank:
+        """A bank of one's own that holds this memory, under the episode's limits, to play on from."""
+        bank = MemoryBank(self._limits, self._count)
+        bank.restore(self.snapshot(steps))
+        return bank
 
-def _writes(operation: Operation | Malformed) -> bool:
-    return isinstance(operation, Operation) and operation.op != "SKIP"
 
+def settings_of(record: EpisodeRecord) -> EpisodeSettings:
+    """The settings that an episode was played with.
 
-def limits_of(record: EpisodeRecord) -> MemoryLimits:
-    """The memory limits of an episode, from its settings; DataError where the record does not say them."""
+    Raises:
+        DataError: the record does not say them.
+    """
     try:
-        return MemoryLimits(**record.settings["limits"])
-    except (KeyError, TypeError) as error:
+        kept = {field.name: record.settings[field.name] for field in fields(EpisodeSettings)}
+        return EpisodeSettings(**kept | {"limits": MemoryLimits(**kept["limits"])})
+    except (KeyError, TypeError, SettingsError) as error:
         raise DataError(
-            f"the record's settings must say its limits, as Episode.record writes them; got {dict(record.settings)}"
+            f"the record's settings must be those of its episode, as Episode.record writes them; got {dict(record.settings)}"
         ) from error
 
 
-def _operations(step: StepRecord) -> tuple[list[Operation | Malformed], list[str]]:
-    """A step's operations, and the id of each INSERT; one that was refused gets an id that nothing refers to."""
-    operations: list[Operation | Malformed] = []
-    ids: list[str] = []
-    for n, outcome in enumerate(step.operations):
-        if outcome.op == "MALFORMED":
-            operations.append(Malformed(outcome.content or "", outcome.reason or ""))
-            continue
-        inserts = outcome.op == "INSERT"
-        operations.append(Operation(outcome.op, outcome.content, None if inserts else outcome.id))
-        if inserts:
-            ids.append(outcome.id if outcome.valid and outcome.id else f"{step.step}.refused{n}")
-    return operations, ids
+def _writes(record: EpisodeRecord) -> list[tuple[list[Operation], list[str]]]:
+    """Per step the operations that can write, and the id of each INSERT among them."""
+    written = {o.id for step in record.steps for o in step.operations if o.op == "INSERT" and o.valid}
+    found: list[tuple[list[Operation], list[str]]] = []
+    for step in record.steps:
+        operations: list[Operation] = []
+        ids: list[str] = []
+        for n, outcome in enumerate(step.operations):
+            if outcome.op == "INSERT":
+                operations.append(Operation("INSERT", outcome.content))
+                ids.append(outcome.id if outcome.valid and outcome.id else f"{step.step}.refused{n}")
+            elif outcome.op in ("UPDATE", "DELETE") and outcome.id in written:
+                operations.append(Operation(outcome.op, outcome.content, outcome.id))
+        found.append((operations, ids))
+    return found
 
 
 class Examiner:
@@ -101,30 +129,37 @@ class Examiner:
         retriever: ranks items; by default BM25 as in the record's settings.
 
     Raises:
-        DataError: the record lacks the settings.
+        DataError: the record lacks settings.
         ScorerError: the profile has no metric for a question.
     """
 
     def __init__(self, record: EpisodeRecord, reader: Reader, retriever: BM25Retriever | None = None) -> None:
         self.questions = record.questions
         self.reader = reader if isinstance(reader, CachedReader) else CachedReader(reader)
-        if not {"k", "profile"} <= set(record.settings):
-            raise DataError(f"the record's settings must say k and profile; got {dict(record.settings)}")
-        self.k = int(record.settings["k"])
-        profile = record.settings["profile"]
-        self._metrics = [metric_for(question.source, profile) for question in record.questions]
-        self._retriever = retriever or BM25Retriever(idf=record.settings.get("idf", "lucene"))
+        settings = settings_of(record)
+        self.k = settings.k
+        self._metrics = [metric_for(question.source, settings.profile) for question in record.questions]
+        if retriever is None and record.settings.get("idf", "lucene") != "lucene":
+            retriever = BM25Retriever(idf=record.settings["idf"])
+        self._retriever = retriever
+        self._rankings = Rankings([question.question for question in record.questions])
         self._scores: dict[tuple[str, ...], tuple[float, ...]] = {}
 
     def readings(self, items: Sequence[MemoryItem]) -> list[Reading]:
         """What the reader is asked: each global question with the ``min(k, N)`` items retrieved for it."""
-        self._retriever.restore(items)
+        texts = [(item.id, item.content) for item in items]
         return [
-            Reading(
-                q.question, tuple((i.id, i.content) for _, i in self._retriever.top_k(q.question, self.k)), q.source
-            )
-            for q in self.questions
+            Reading(question.question, tuple([texts[place] for place in places]), question.source)
+            for question, places in zip(self.questions, self._retrieved(items), strict=True)
         ]
+
+    def _retrieved(self, items: Sequence[MemoryItem]) -> list[list[int]]:
+        """Per question the places of the retrieved items, best first."""
+        if self._retriever is None:
+            return self._rankings.top_k([item.content for item in items], self.k)
+        self._retriever.restore(items)
+        place = {item.id: n for n, item in enumerate(items)}
+        return [[place[found.id] for found, _ in self._retriever.top_k(q.question, self.k)] for q in self.questions]
 
     def scores(self, items: Sequence[MemoryItem]) -> tuple[float, ...]:
         """s_j of each global question with this memory, n floats.
@@ -134,6 +169,8 @@ class Examiner:
         """
         key = tuple([item.content for item in items])
         if (found := self._scores.get(key)) is None:
+            if len(self._scores) >= _KEPT_SCORES:
+                self._scores.clear()
             found = self._scores[key] = self.marks(self.readings(items))
         return found
 
@@ -158,21 +195,34 @@ class StepGame:
         record: a finished episode.
         reader: who answers.
         retriever: ranks items; by default as in the record.
+        count: the episode's token counter.
 
     Raises:
         ReaderError: the record itself failed; credit for it would mean nothing.
-        DataError: the record lacks settings.
+        DataError: the record lacks settings, or its operations and the retriever do not lead to what it holds.
 
     Source: the difference of replays follows counterfactual credit (specification "step game"); no published code exists for memory
     operations.
     """
 
-    def __init__(self, record: EpisodeRecord, reader: Reader, retriever: BM25Retriever | None = None) -> None:
+    def __init__(
+        self,
+        record: EpisodeRecord,
+        reader: Reader,
+        retriever: BM25Retriever | None = None,
+        count: TokenCounter = count_tokens,
+    ) -> None:
         if record.failure is not None:
             raise ReaderError(f"the episode failed and earned nothing that could be shared out: {record.failure}")
         self.record = record
-        self.replay = Replay(record)
+        self.replay = Replay(record, count)
         self.examiner = Examiner(record, reader, retriever)
+        for question, reading in zip(record.questions, self.examiner.readings(record.memory), strict=True):
+            found, once = [item_id for item_id, _ in reading.items], [item.id for item in question.retrieved]
+            if found != once:
+                raise DataError(
+                    f"for {question.question!r} the retriever finds {found}, the record {once}; give the episode's own retriever"
+                )
 
     @property
     def T(self) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memenvs.errors import SettingsError
+from memenvs.errors import SettingsError, whole
 
 Value = Callable[[frozenset[int]], float]
 Array = NDArray[np.float64]
@@ -42,21 +42,24 @@ def exact_shapley(value: Value, players: Sequence[int]) -> Array:
         (n,) float64 in the order of ``players``; they sum to v(all) - v(empty).
 
     Raises:
-        SettingsError: more than `MOST_EXACT` players.
+        SettingsError: more than `MOST_EXACT` players, or one of them twice.
 
     Source: Shapley, "A value for n-person games" (1953).
     """
-    n = len(players)
+    n = _count(players)
     if n > MOST_EXACT:
         raise SettingsError(f"{n} players are 2^{n} coalitions; sample permutations instead (permutation_shapley)")
-    worth = np.array([value(frozenset(p for i, p in enumerate(players) if mask >> i & 1)) for mask in range(1 << n)])
+    # The first player is the highest bit, so that coalitions asked in a row begin alike, which a replay profits from.
+    bits = [1 << (n - 1 - i) for i in range(n)]
+    members = list(zip(players, bits, strict=True))
+    worth = np.array([value(frozenset(p for p, bit in members if mask & bit)) for mask in range(1 << n)])
     masks = np.arange(1 << n)
-    sizes = np.bitwise_count(masks)
+    sizes = np.array([mask.bit_count() for mask in range(1 << n)])
     weight = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
     phi = np.zeros(n)
-    for i in range(n):
-        without = masks[masks >> i & 1 == 0]
-        phi[i] = np.sum(weight[sizes[without]] * (worth[without | 1 << i] - worth[without]))
+    for i, bit in enumerate(bits):
+        without = masks[masks & bit == 0]
+        phi[i] = np.sum(weight[sizes[without]] * (worth[without | bit] - worth[without]))
     return phi
 
 
@@ -75,29 +78,29 @@ def permutation_shapley(value: Value, players: Sequence[int], permutations: int 
         The estimate. A pair is one sample of the standard error, so one pair alone has none.
 
     Raises:
-        SettingsError: ``permutations`` is no positive even number.
+        SettingsError: ``permutations`` is no positive even number, or a player comes twice.
 
-    Source: Castro et al., "Polynomial calculation of the Shapley value based on sampling" (2009); antithetic pairs: Mitchell et al.,
-    arXiv 2104.12199.
+    Source: Castro et al., "Polynomial calculation of the Shapley value based on sampling" (2009); antithetic pairs: Mitchell
+    et al., arXiv 2104.12199.
     """
-    if permutations < 2 or permutations % 2:
+    if whole("permutations", permutations, 2) % 2:
         raise SettingsError(f"permutations come in pairs: give a positive even number, got {permutations}")
-    n = len(players)
-    known: dict[frozenset[int], float] = {}
+    n = _count(players)
+    known: dict[int, float] = {}  # by the bits of the places in ``players``: small, however many players there are
 
-    def worth(coalition: frozenset[int]) -> float:
-        if coalition not in known:
-            known[coalition] = value(coalition)
-        return known[coalition]
+    def worth(mask: int) -> float:
+        if mask not in known:
+            known[mask] = value(frozenset(player for i, player in enumerate(players) if mask >> i & 1))
+        return known[mask]
 
     rng = np.random.default_rng(seed)
     pairs = np.zeros((permutations // 2, n))
     for row in pairs:
         order = rng.permutation(n)
         for direction in (order, order[::-1]):
-            coalition: frozenset[int] = frozenset()
+            coalition = 0
             for i in direction.tolist():
-                grown = coalition | {players[i]}
+                grown = coalition | 1 << i
                 row[i] += (worth(grown) - worth(coalition)) / 2
                 coalition = grown
     errors = np.full(n, np.nan)
@@ -106,8 +109,19 @@ def permutation_shapley(value: Value, players: Sequence[int], permutations: int 
     return Estimate(pairs.mean(axis=0), errors)
 
 
+def _count(players: Sequence[int]) -> int:
+    if len(set(players)) < len(players):
+        raise SettingsError(f"players must be different, got {list(players)}")
+    return len(players)
+
+
 def leave_one_out(value: Value, players: Sequence[int]) -> Array:
-    """v(all) - v(all without i) for each player, (n,) float64. Two players that can replace each other both get 0."""
+    """v(all) - v(all without i) for each player, (n,) float64. Two players that can replace each other both get 0.
+
+    Raises:
+        SettingsError: a player comes twice.
+    """
+    _count(players)
     everyone = frozenset(players)
-    whole = value(everyone)
-    return np.array([whole - value(everyone - {player}) for player in players])
+    total = value(everyone)
+    return np.array([total - value(everyone - {player}) for player in players])
