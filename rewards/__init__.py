@@ -3,9 +3,11 @@
 * `terms` - the formulas, ``EpisodeRecord -> tuple of T floats``.
 * `RewardWrapper` - the base for your own.
 * `FineMemReward`, `OutcomeReward`, `ChunkStepReward`, `EvidenceReward`, `FormatReward`, `CompressionReward`.
+* `extras` - outcomes with a condition, `BudgetReward` and `WithMemoryReward`.
 """
 
-from rewards import terms
+from rewards import extras, terms
+from rewards.extras import BudgetReward, WithMemoryReward
 from rewards.wrapper import RewardWrapper, stack_terms
 from rewards.wrappers import (
     ChunkStepReward,
@@ -17,13 +19,17 @@ from rewards.wrappers import (
 )
 
 __all__ = [
+    "BudgetReward",
     "ChunkStepReward",
     "CompressionReward",
+    "CreditReward",
     "EvidenceReward",
     "FineMemReward",
     "FormatReward",
     "OutcomeReward",
     "RewardWrapper",
+    "WithMemoryReward",
+    "extras",
     "stack_terms",
     "terms",
 ]
