@@ -81,11 +81,7 @@ class CandidatePolicy(CandidateNetwork):
             raise SettingsError(f"sampling needs one generator per view: {len(views)} views, rngs={rngs!r:.80}")
         if not views:
             return []
-        s = self.settings
-        self._table.begin()
-        sets = candidate_sets(
-            views, self._table, s.n_update, s.min_similarity, s.max_sentences, s.max_delete, s.max_item_tokens
-        )
+        s, sets = self.settings, self.candidates(views)
         with torch.inference_mode():
             logits, sentence_of, item_of = self(sets, self._table)
             choices = draw(
@@ -98,6 +94,22 @@ class CandidatePolicy(CandidateNetwork):
                 sets, choices, log_probs.tolist(), entropies.tolist(), strict=True
             )
         ]
+
+    def forget_texts(self) -> None:
+        """Number texts afresh.
+
+        Sums over texts go by these numbers, so a run that mixes old decisions with new ones calls this at every update: its rounding
+        then does not depend on which texts it happened to see before.
+        """
+        self._table = TextTable(self.settings.buckets)
+
+    def candidates(self, views: Sequence[View]) -> list[CandidateSet]:
+        """What there is to choose from at each view."""
+        s = self.settings
+        self._table.begin()
+        return candidate_sets(
+            views, self._table, s.n_update, s.min_similarity, s.max_sentences, s.max_delete, s.max_item_tokens
+        )
 
     def evaluate(self, decisions: Sequence[Decision]) -> tuple[Tensor, Tensor]:
         """Log-probabilities of decisions under the present weights.

@@ -1,7 +1,7 @@
 """Reward wrappers by name, for the command line and for comparisons.
 
 The arms of Fine-Mem's ablation are all `FineMemReward`; they differ in nothing but the terms that their name says. Format and
-compression are in every arm, as in the paper.
+compression are in every arm, as in the paper. ``credit:NAME`` is an arm with a credit estimator in the place of the evidence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from typing import Any
 import gymnasium as gym
 
 from memenvs.errors import SettingsError, did_you_mean
-from rewards.wrappers import FineMemReward
+from rewards.credit.registry import ESTIMATORS
+from rewards.credit.wrapper import CreditReward
+from rewards.wrappers import CompressionReward, FineMemReward, FormatReward
+
+CREDIT = "credit:"
+"""Prefix of a credit estimator's name. It is reserved: your own module may have any other name."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "outcome": {"beta": 0.0, "chunk_weight": 0.0},
@@ -22,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "finemem": {},
     "finemem-cited": {"evidence": "cited"},
 }
-"""Name -> keyword arguments of `FineMemReward`; "raw" (no wrapper) and "module:Class" are accepted too."""
+"""Name -> keyword arguments of `FineMemReward`; "raw" (no wrapper), "credit:NAME" and "module:Class" are accepted too."""
 
 
 def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.Env[Any, Any]:
@@ -30,9 +35,10 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
 
     Args:
         env: a memenvs environment.
-        reward: a name in `PRESETS`, ``"raw"`` (the sparse outcome, unwrapped), or ``"module:Class"``, a `gymnasium.Wrapper` of
-            yours that sets ``info["step_rewards"]`` or pays per step.
-        arguments: keyword arguments for the wrapper, over those of the preset.
+        reward: a name in `PRESETS`; ``"raw"`` (the sparse outcome, unwrapped); ``"credit:NAME"``, an estimator of
+            `rewards.credit.ESTIMATORS` with format and compression at their usual weights; or ``"module:Class"``, a
+            `gymnasium.Wrapper` of yours that sets ``info["step_rewards"]`` or pays per step.
+        arguments: keyword arguments for the wrapper, over those of the preset; for ``credit:NAME`` those of `CreditReward`.
 
     Raises:
         SettingsError: unknown name, or the class cannot be imported or made.
@@ -41,8 +47,11 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
         return env
     if reward in PRESETS:
         return _made(FineMemReward, env, reward, PRESETS[reward] | arguments)
+    if reward.startswith(CREDIT):
+        credited = _made(CreditReward, env, reward, {"estimator": reward.removeprefix(CREDIT)} | arguments)
+        return FormatReward(CompressionReward(credited))
     if ":" not in reward:
-        known = ["raw", *PRESETS]
+        known = ["raw", *PRESETS, *(CREDIT + name for name in ESTIMATORS)]
         raise SettingsError(
             f"unknown reward {reward!r}; known: {', '.join(known)}, or your own as module:Class.{did_you_mean(reward, known)}"
         )

@@ -25,12 +25,11 @@ def test_a_restored_run_goes_on_with_the_same_numbers(tmp_path):
     policy, optimiser = small()
     for seed in range(3):
         step(policy, optimiser, seed)
-    saved = checkpoint.save(tmp_path, 3, policy, optimiser, {"fingerprint": "x"})
+    saved = checkpoint.save(tmp_path, 3, {"policy": policy, "optimiser": optimiser}, {"fingerprint": "x"})
     step(policy, optimiser, 9)
 
     other, other_optimiser = small(seed=5)
-    checkpoint.load_policy(saved, other)
-    checkpoint.load_optimiser(saved, other_optimiser)
+    checkpoint.load(saved, {"policy": other, "optimiser": other_optimiser})
     step(other, other_optimiser, 9)
     assert torch.equal(policy.weight, other.weight)
     assert torch.equal(policy.bias, other.bias)
@@ -39,11 +38,11 @@ def test_a_restored_run_goes_on_with_the_same_numbers(tmp_path):
 def test_only_the_newest_complete_checkpoint_stays(tmp_path):
     policy, optimiser = small()
     step(policy, optimiser, 0)
-    checkpoint.save(tmp_path, 2, policy, optimiser, {})
+    checkpoint.save(tmp_path, 2, {"policy": policy, "optimiser": optimiser}, {})
     (tmp_path / ".checkpoint-000003.123").mkdir()  # what a kill in mid-write leaves
     (tmp_path / "checkpoint-000009").mkdir()  # a folder without state is none
     assert checkpoint.latest(tmp_path).name == "checkpoint-000002"
-    checkpoint.save(tmp_path, 10, policy, optimiser, {})
+    checkpoint.save(tmp_path, 10, {"policy": policy, "optimiser": optimiser}, {})
     assert sorted(os.listdir(tmp_path)) == ["checkpoint-000010"]
     assert checkpoint.read_state(checkpoint.latest(tmp_path)) == {"update": 10}
 
@@ -51,7 +50,7 @@ def test_only_the_newest_complete_checkpoint_stays(tmp_path):
 def test_there_is_no_pickle_in_a_checkpoint(tmp_path):
     policy, optimiser = small()
     step(policy, optimiser, 0)
-    saved = checkpoint.save(tmp_path, 1, policy, optimiser, {"a": 1})
+    saved = checkpoint.save(tmp_path, 1, {"policy": policy, "optimiser": optimiser}, {"a": 1})
     assert sorted(p.name for p in saved.iterdir()) == ["optimiser.safetensors", "policy.safetensors", "state.json"]
     assert json.loads((saved / "state.json").read_text()) == {"a": 1, "update": 1}
 
@@ -62,15 +61,15 @@ def test_faults_are_named(tmp_path):
         checkpoint.read_state(tmp_path)
     policy, optimiser = small()
     step(policy, optimiser, 0)
-    saved = checkpoint.save(tmp_path, 1, policy, optimiser, {})
+    saved = checkpoint.save(tmp_path, 1, {"policy": policy, "optimiser": optimiser}, {})
     with pytest.raises(DataError, match="do not fit"):
-        checkpoint.load_policy(saved, torch.nn.Linear(4, 2))
+        checkpoint.load(saved, {"policy": torch.nn.Linear(4, 2)})
 
 
 def test_a_run_and_a_checkpoint_are_both_found(tmp_path):
     policy, optimiser = small()
     step(policy, optimiser, 0)
-    saved = checkpoint.save(tmp_path, 1, policy, optimiser, {})
+    saved = checkpoint.save(tmp_path, 1, {"policy": policy, "optimiser": optimiser}, {})
     assert checkpoint.find(saved) == checkpoint.find(tmp_path) == saved
     with pytest.raises(DataError, match="holds no checkpoint"):
         checkpoint.find(tmp_path / "elsewhere")

@@ -17,9 +17,10 @@ from agents.candidate import load_policy
 from memenvs import reading
 from memenvs.errors import DataError, ReaderError, SettingsError
 from trainers import checkpoint
-from trainers.grpo import stream_seed, train
+from trainers.grpo import train
 from trainers.runlog import read_curve, read_metrics
 from trainers.settings import EnvSettings, TrainSettings
+from trainers.slots.sampling import stream_seed
 
 SMALL = TrainSettings(
     env=EnvSettings(T=4), updates=4, group_size=3, eval_every=2, eval_streams=2, final_streams=3, checkpoint_every=2
@@ -57,7 +58,7 @@ def test_a_run_is_not_overwritten_or_mixed(tmp_path):
     with pytest.raises(DataError, match="holds a run already"):
         train(SMALL, tmp_path, tensorboard=False)
     with pytest.raises(DataError, match="other settings"):
-        train(replace(SMALL, clip=0.3), tmp_path, resume=True, tensorboard=False)
+        train(replace(SMALL, learning_rate=1e-3), tmp_path, resume=True, tensorboard=False)
 
 
 def test_results_say_what_they_came_from(tmp_path):

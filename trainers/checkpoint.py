@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +18,19 @@ _PREFIX = "checkpoint-"
 
 
 def save(
-    folder: Path, update: int, policy: torch.nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]
+    folder: Path, update: int, parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer], state: dict[str, Any]
 ) -> Path:
     """Write ``checkpoint-<update>`` and drop older ones.
 
     Args:
         folder: of the run.
         update: number of finished updates.
-        policy, optimiser: whose state is kept.
+        parts: what is kept as ``<name>.safetensors``: weights of modules, moments of optimisers.
         state: JSON-able facts, among them the settings' fingerprint.
 
     Returns:
         The checkpoint's folder. It is renamed into place when complete; the older one goes only then.
     """
-    import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,13 +38,8 @@ def save(
     draft = folder / f".{_PREFIX}{update:06d}.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
-    save_file({k: v.detach().contiguous() for k, v in policy.state_dict().items()}, draft / "policy.safetensors")
-    moments = {
-        f"{number}.{name}": value.detach().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
-        for number, entry in optimiser.state_dict()["state"].items()
-        for name, value in entry.items()
-    }
-    save_file(moments, draft / "optimiser.safetensors")
+    for name, part in parts.items():
+        save_file(_tensors(part), draft / f"{name}.safetensors")
     (draft / "state.json").write_text(
         json.dumps({"update": update} | state, indent=1, sort_keys=True), encoding="utf-8"
     )
@@ -88,26 +83,37 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_policy(checkpoint: Path, policy: torch.nn.Module) -> None:
-    """Put a checkpoint's weights into a policy of the same settings.
+def load(checkpoint: Path, parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer]) -> None:
+    """Put what `save` kept into parts of the same settings: weights into modules, moments into optimisers.
 
     Raises:
-        DataError: the weights do not fit.
+        DataError: a file is missing or does not fit.
     """
+    import torch
     from safetensors.torch import load_file
 
-    try:
-        policy.load_state_dict(load_file(checkpoint / "policy.safetensors"))
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{checkpoint}: the weights do not fit this policy: {error}") from error
+    for name, part in parts.items():
+        try:
+            tensors = load_file(checkpoint / f"{name}.safetensors")
+            if isinstance(part, torch.nn.Module):
+                part.load_state_dict(tensors)
+                continue
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for key, value in tensors.items():
+                number, moment = key.split(".", 1)
+                moments.setdefault(int(number), {})[moment] = value
+            part.load_state_dict({"state": moments, "param_groups": part.state_dict()["param_groups"]})
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DataError(f"{checkpoint}: the weights of {name} do not fit: {error}") from error
 
 
-def load_optimiser(checkpoint: Path, optimiser: torch.optim.Optimizer) -> None:
-    """Put a checkpoint's moments into an optimiser over the same parameters."""
-    from safetensors.torch import load_file
+def _tensors(part: torch.nn.Module | torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    import torch
 
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in load_file(checkpoint / "optimiser.safetensors").items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    if isinstance(part, torch.nn.Module):
+        return {name: value.detach().contiguous() for name, value in part.state_dict().items()}
+    return {
+        f"{number}.{name}": value.detach().contiguous() if torch.is_tensor(value) else torch.tensor(float(value))
+        for number, entry in part.state_dict()["state"].items()
+        for name, value in entry.items()
+    }

@@ -69,7 +69,7 @@ def train(
     interval = bootstrap([score.r_global for score in scores])
     lines = read_metrics(out / "metrics.csv")
     curve = [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]
-    learning_curves({settings.reward: [curve]}, {}, out / "curve.png", str(out.name))
+    learning_curves({settings.credit: [curve]}, {}, out / "curve.png", str(out.name))
     Console().print(
         f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "
         f"(data: {settings.env.source}); written to {out}"

@@ -44,7 +44,9 @@ class Group:
     records: list[EpisodeRecord]
     """[G]."""
     failed: NDArray[np.bool_]
-    """(G,): rollouts whose reader failed; they leave the group's statistics and the loss."""
+    """(G,): rollouts whose reader failed, in the episode or for its credit; they leave the group's statistics and the loss."""
+    local: bool = False
+    """Whether columns are re-rollouts of single steps from one memory, and rows are no rollouts (`trainers.local_rollouts`)."""
 
     @property
     def tags(self) -> tuple[tuple[str, ...], ...]:

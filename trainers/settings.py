@@ -14,7 +14,8 @@ import gymnasium as gym
 from memenvs.errors import SettingsError
 from memenvs.streams import StreamDataset, load
 from memenvs.streams.sources import GENERATED
-from rewards.presets import PRESETS, wrap_reward
+from rewards.presets import CREDIT, PRESETS, wrap_reward
+from trainers.slots.choices import Slots
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,12 @@ class TrainSettings:
 
     env: EnvSettings = field(default_factory=EnvSettings)
     """The environment."""
-    reward: str = "finemem"
-    """raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, or your wrapper as module:Class."""
+    reward: str | None = None
+    """The credit slot: raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, credit:NAME for an estimator of
+    rewards.credit (credit:loo-step, ...), or your wrapper as module:Class. The preset's if not given."""
     scale: Literal["sum", "mean"] = "mean"
-    """Presets only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long streams the
-    other terms, of size 1 per step, do not swamp it."""
+    """Presets and credit:NAME only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long
+    streams the other terms, of size 1 per step, do not swamp it."""
     eval_data: str | None = None
     """Held-out data. By default the test split of the training data; for a file ``train.parquet``, the ``test.parquet`` beside
     it."""
@@ -123,16 +125,19 @@ class TrainSettings:
     """G, rollouts of one stream."""
     streams: int = 1
     """Streams (groups) per update."""
-    group: Literal["step", "trajectory", "pooled"] = "step"
-    """What rewards are normalised over: the same step of the G rollouts (Fine-Mem), their returns, or all their steps."""
+    slots: Slots = field(default_factory=Slots)
+    """The method."""
     learning_rate: float = 3e-3
     """Adam's step size."""
     epochs: int = 2
     """Passes over one update's decisions."""
-    clip: float = 0.2
-    """Clip range of the probability ratio."""
     entropy: float = 0.003
     """Weight of the entropy bonus."""
+    pool: int | None = None
+    """Draw training streams from this many and come back to them; fresh ones each time if not given, 256 for samplers that need a
+    pool."""
+    judge_model: str | None = None
+    """For the judges model, copeland and self_prm: whom they ask, a callable of yours as module:name."""
     eval_every: int = 16
     """Updates between two evaluations on held-out streams."""
     eval_streams: int = 32
@@ -148,17 +153,25 @@ class TrainSettings:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise SettingsError(f"seed must be at least 0, got {self.seed}")
+        self.slots.filled  # noqa: B018 - refuse slots that do not go together here, not in the loop
         if self.group_size < 2:
             raise SettingsError(
                 f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"
             )
 
     @property
+    def credit(self) -> str:
+        """The reward: the one given, or the preset's."""
+        return self.slots.reward if self.reward is None else self.reward
+
+    @property
     def reads_chunks(self) -> bool:
         """Whether the reward looks at chunk questions; presets that do not are trained without reading any."""
-        if self.reward == "raw":
+        if self.credit == "raw":
             return False
-        return PRESETS.get(self.reward, {}).get("chunk_weight", 1.0) > 0
+        if self.credit.startswith(CREDIT):
+            return self.credit == f"{CREDIT}chunk"
+        return PRESETS.get(self.credit, {}).get("chunk_weight", 1.0) > 0
 
     def make_envs(self) -> list[gym.Env[Any, Any]]:
         """``group_size`` training environments with their reward, over one open data set."""
@@ -171,9 +184,9 @@ class TrainSettings:
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
-        arguments = {"scale": self.scale} if self.reward in PRESETS else {}
+        arguments = {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
         return [
-            wrap_reward(env.make("train", dataset=dataset), self.reward, **arguments) for _ in range(self.group_size)
+            wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments) for _ in range(self.group_size)
         ]
 
     def make_heldouts(self, count: int) -> list[gym.Env[Any, Any]]:

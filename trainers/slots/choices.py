@@ -111,7 +111,7 @@ class Slots:
         """The same with every slot given.
 
         Raises:
-            SettingsError: an unknown preset.
+            SettingsError: an unknown name, or slots that do not go together.
         """
         if self.preset not in PRESETS:
             raise SettingsError(
@@ -119,12 +119,24 @@ class Slots:
             )
         known = _DEFAULT | PRESETS[self.preset]
         given = {name: value for name, value in asdict(self).items() if value is not None}
-        return replace(self, **{f.name: known[f.name] for f in fields(self) if f.name in known} | given)
+        filled = replace(self, **{f.name: known[f.name] for f in fields(self) if f.name in known} | given)
+        for slot, names in SLOTS.items():
+            if (name := getattr(filled, slot)) not in names:
+                raise SettingsError(
+                    f"unknown {slot} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
+                )
+        # These read a row as a rollout, and rows of local re-rollouts are none.
+        if filled.group == "local" and filled.advantage in ("whiten", "gae", "turn_outcome", "alpha_mix"):
+            raise SettingsError(
+                f'the advantage {filled.advantage!r} follows whole rollouts and cannot read local re-rollouts; choose "zscore", '
+                '"centred", "leave_one_out" or "decoupled" with the group "local"'
+            )
+        return filled
 
     @property
     def reward(self) -> str:
         """The preset's reward."""
-        return str((_DEFAULT | PRESETS[self.filled.preset])["reward"])
+        return str((_DEFAULT | PRESETS[self.preset])["reward"])
 
 
 _DEFAULT: dict[str, Any] = {
@@ -157,12 +169,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dapo": {"clip_high": 0.28, "sampler": "dynamic"},
     "gspo": {"ratio": "gspo", "aggregation": "sequence_mean", "clip_low": 3e-4, "clip_high": 4e-4},
     "luspo": {"ratio": "gspo", "aggregation": "length", "clip_low": 2e-3, "clip_high": 2.5e-3},
-    "loop": {"advantage": "leave_one_out", "ratio": "loop", "clip_high": 0.1, "aggregation": "sequence_mean", "sampler": "zero_variance"},
+    "loop": {
+        "advantage": "leave_one_out", "ratio": "loop", "clip_high": 0.1, "aggregation": "sequence_mean",
+        "sampler": "zero_variance",
+    },
     "rloo": {"advantage": "leave_one_out", "regulariser": "kl_k3", "beta": 0.03},
     "reinforce++": {"reward": "raw", "advantage": "whiten"},
     "ppo": {"reward": "raw", "advantage": "gae"},
     "gigpo": {"reward": "raw", "group": "state", "advantage": "centred", "gamma": 0.95},
-    "scalerl": {"advantage": "decoupled", "ratio": "cispo", "clip_high": 5.0, "cap": "absolute", "aggregation": "prompt_mean", "sampler": "npr"},
+    "scalerl": {
+        "advantage": "decoupled", "ratio": "cispo", "clip_high": 5.0, "cap": "absolute", "aggregation": "prompt_mean",
+        "sampler": "npr",
+    },
 }  # fmt: skip
-"""Published methods. Learning rate, group size and passes over a batch belong to the size of a model, not to a method: they stay the
-run's own. Sources and what differs from the published code: docs/training.md."""
+"""Published methods. Learning rate, group size and passes over a batch belong to the size of a model, not to a method: they stay
+the run's own. Sources and what differs from the published code: docs/training.md."""

@@ -1,0 +1,213 @@
+"""Every value of every slot, and every preset, in the loop."""
+
+import json
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from agents.candidate import load_policy
+from memenvs.errors import MemenvsError, SettingsError
+from trainers import checkpoint
+from trainers.grpo import train
+from trainers.local_rollouts import local_rollouts
+from trainers.parts import Parts
+from trainers.runlog import read_metrics
+from trainers.settings import EnvSettings, TrainSettings
+from trainers.slots.choices import PRESETS, SLOTS, Preset, Slots, resolve
+from trainers.stored import from_plain, to_plain
+from trainers.update import advantages, make_batch
+
+SMALL = TrainSettings(
+    env=EnvSettings(T=4), updates=3, streams=2, group_size=4, eval_every=3, eval_streams=2, final_streams=2, checkpoint_every=1,
+    pool=8,
+)  # fmt: skip
+ASKED = {"model": "judge_by:yes", "copeland": "judge_by:first", "self_prm": "judge_by:length"}
+
+
+@pytest.fixture
+def judge_by(tmp_path, monkeypatch):
+    """Callables for the judges that ask somebody."""
+    (tmp_path / "judge_by.py").write_text(
+        "def yes(prompts):\n    return ['yes' if len(p) % 2 else 'no' for p in prompts]\n"
+        "def first(question, a, b):\n    return '1' if len(a) >= len(b) else '2'\n"
+        "def length(question, answer):\n    return float(len(answer))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def run(folder, settings):
+    policy, _ = train(settings, folder, tensorboard=False)
+    assert all(torch.isfinite(p).all() for p in policy.parameters())
+    lines = read_metrics(folder / "metrics.csv")[1:]
+    assert len(lines) == settings.updates
+    return lines
+
+
+def test_the_registry_finds_every_choice():
+    for slot, names in SLOTS.items():
+        for name in names:
+            if name != "scorer":
+                assert callable(resolve(slot, name)), (slot, name)
+    assert set(PRESETS) == set(get_args(Preset))
+    with pytest.raises(SettingsError, match="Did you mean 'zscore'"):
+        resolve("advantage", "zscor")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains(tmp_path, preset):
+    lines = run(tmp_path, replace(SMALL, slots=Slots(preset=preset)))
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert settings["slots"]["preset"] == preset
+    assert all(line["train/decisions"] <= 2 * 4 * 4 * 4 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("slot", "name"),
+    [
+        (slot, name)
+        for slot, names in SLOTS.items()
+        for name in names
+        if not any(preset.get(slot) == name for preset in PRESETS.values()) and name != "scorer"
+    ],
+)
+@pytest.mark.usefixtures("judge_by")
+def test_every_other_choice_trains(tmp_path, slot, name):
+    chosen = Slots(**{slot: name})
+    asked = ASKED.get(name) if slot == "judge" else None
+    lines = run(tmp_path, replace(SMALL, slots=chosen, judge_model=asked))
+    if name == "consensus":
+        assert all(0 < line["judge/identical"] <= 1 for line in lines if "judge/identical" in line)
+
+
+def test_slots_that_were_given_win_over_the_preset():
+    filled = Slots(preset="dapo", clip_high=0.5, ratio="loop").filled
+    assert (filled.clip_low, filled.clip_high, filled.ratio, filled.sampler) == (0.2, 0.5, "loop", "dynamic")
+    assert TrainSettings(slots=Slots(preset="ppo")).credit == "raw"
+    assert TrainSettings(slots=Slots(preset="ppo"), reward="chunk").credit == "chunk"
+
+
+@pytest.mark.parametrize(
+    ("slots", "message"),
+    [
+        ({"preset": "grpoo"}, "unknown preset"),
+        ({"ratio": "pp"}, "unknown ratio"),
+        ({"group": "local", "advantage": "gae"}, "local"),
+    ],
+)
+def test_slots_that_cannot_work_are_refused_at_once(slots, message):
+    with pytest.raises(SettingsError, match=message):
+        TrainSettings(slots=Slots(**slots))
+
+
+@pytest.mark.parametrize("preset", ["finemem", "ppo", "dapo", "memory-r2"])
+def test_rows_made_are_rows_trained(preset):
+    parts = Parts(replace(SMALL, slots=Slots(preset=preset)))
+    groups = [parts.play(0, seed, number) for number, seed in enumerate((3, 4))]
+    groups += parts.relive(groups)
+    tables = advantages(groups, parts.slots, parts.values(groups))
+    selected = [np.random.default_rng(0).random(group.rewards.shape) < 0.5 for group in groups]
+    batch = make_batch(groups, tables, selected)
+    assert len(batch.decisions) == sum(int(mask.sum()) for mask in selected)
+    # Each row carries its own decision's log-probability and advantage.
+    row = 0
+    for number, (group, table, mask) in enumerate(zip(groups, tables, selected, strict=True)):
+        for g, t in zip(*np.nonzero(mask), strict=True):
+            assert batch.decisions[row] is group.decisions[g][t]
+            assert batch.advantages[row].item() == pytest.approx(table[g, t], rel=1e-5)
+            assert batch.old[row].item() == pytest.approx(group.decisions[g][t].log_prob)
+            assert batch.streams[row].item() == number
+            row += 1
+
+
+def test_the_mask_of_a_step_never_gates_the_advantage_of_another():
+    """What is selected changes which rows are trained, not what any of them is worth."""
+    parts = Parts(SMALL)
+    group = parts.play(0, 3, 0)
+    (table,) = advantages([group], parts.slots)
+    everything = make_batch([group], [table], [np.ones((4, 4), bool)])
+    half = np.ones((4, 4), bool)
+    half[:, 1] = False
+    some = make_batch([group], [table], [half])
+    kept = [i for i in range(16) if i % 4 != 1]
+    assert torch.equal(some.advantages, everything.advantages[kept])
+
+
+def test_leaves_of_a_tree_share_their_first_half():
+    group = Parts(replace(SMALL, slots=Slots(group="tree"))).play(0, 3, 0)
+    assert group.trees == (0, 0, 1, 1)
+    for even, odd in ((0, 1), (2, 3)):
+        assert group.states[even][:3] == group.states[odd][:3]
+        assert [d.message for d in group.decisions[even][:2]] == [d.message for d in group.decisions[odd][:2]]
+    assert group.states[0][3] != group.states[2][3]
+
+
+def test_local_re_rollouts_start_from_the_rollouts_own_memory():
+    parts = Parts(SMALL)
+    group = parts.play(0, 3, 0)
+    reader = parts.envs[0].unwrapped.reader
+    again = local_rollouts(group, parts.policy, reader, 3, share=1.0, count=3)
+    assert again.local
+    assert again.rewards.shape == (3, 4)
+    assert all(len({row[t] for row in again.states}) == 1 for t in range(4))
+    # The recorded decision itself, played from the same memory, would get the value of the recorded memory: r_global at the end.
+    env = parts.envs[0]
+    env.reset(seed=3)
+    for t in range(3):
+        env.step(group.decisions[0][t].message)
+    for k in range(3):
+        fresh = Parts(SMALL).envs[0]
+        fresh.reset(seed=3)
+        for t in range(3):
+            fresh.step(group.decisions[0][t].message)
+        _, _, _, _, info = fresh.step(again.decisions[k][3].message)
+        assert again.rewards[k, 3] == pytest.approx(info["r_global"])
+
+
+def test_unequal_states_in_a_local_group_raise():
+    parts = Parts(replace(SMALL, slots=Slots(group="local")))
+    whole = replace(parts.play(0, 3, 0), local=True)  # rollouts with memories of their own
+    with pytest.raises(MemenvsError, match="snapshot"):
+        advantages([whole], parts.slots)
+
+
+def test_a_stored_group_comes_back_as_it_was():
+    parts = Parts(SMALL)
+    group = parts.play(0, 3, 0)
+    back = from_plain(json.loads(json.dumps(to_plain(group))), parts.envs, Parts(replace(SMALL, seed=9)).policy)
+    assert np.array_equal(back.rewards, group.rewards)
+    assert back.states == group.states
+    flat = [[d for row in g.decisions for d in row] for g in (group, back)]
+    new, old = (parts.policy.evaluate(decisions)[0] for decisions in flat)
+    assert torch.equal(new, old)
+
+
+@pytest.mark.parametrize("preset", ["ppo", "memagent"])
+@pytest.mark.parametrize("sampler", ["uniform", "dots", "compensation", "npr"])
+def test_a_resumed_run_equals_an_uninterrupted_one_with_everything_that_is_kept(tmp_path, preset, sampler):
+    """Critic, reference, resets and replay survive a checkpoint."""
+    settings = replace(SMALL, updates=6, slots=Slots(preset=preset, sampler=sampler, reset_every=2))
+    train(settings, tmp_path / "whole", tensorboard=False)
+    train(replace(settings, updates=3), tmp_path / "cut", tensorboard=False)
+    train(settings, tmp_path / "cut", resume=True, tensorboard=False)
+    a, b = (load_policy(checkpoint.find(tmp_path / name)) for name in ("whole", "cut"))
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+    costs = [json.loads((tmp_path / name / "result.json").read_text())["cost"] for name in ("whole", "cut")]
+    assert costs[0] == costs[1]
+
+
+def test_the_kl_holds_the_policy_near_its_reference(tmp_path):
+    """A heavy regulariser leaves the policy nearer to where it started than none."""
+
+    def moved(beta):
+        settings = replace(SMALL, updates=4, slots=Slots(regulariser="kl_k3", beta=beta))
+        policy, _ = train(settings, tmp_path / str(beta), tensorboard=False)
+        start = type(policy)(policy.settings)
+        group = Parts(settings).play(0, 3, 0)
+        decisions = [d for row in group.decisions for d in row]
+        with torch.no_grad():
+            return float((policy.evaluate(decisions)[0] - start.evaluate(decisions)[0]).abs().mean())
+
+    assert moved(100.0) < 0.5 * moved(0.0)

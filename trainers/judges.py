@@ -1,0 +1,92 @@
+"""The judge of a training run: made from its settings, and what it says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from memenvs.errors import ScorerError, SettingsError
+from memenvs.record import EpisodeRecord
+from trainers.slots.choices import resolve
+from trainers.slots.collapse import summary
+from trainers.slots.consensus import ConsensusJudge
+from trainers.slots.judging import Judge, rejudge
+
+_ASKS = {
+    "model": ("ask", "list of prompts -> as many replies"),
+    "copeland": ("compare", '(question, first, second) -> "1" or "2"'),
+    "self_prm": (None, "(question, answer) -> the model's own score of its answer"),
+}
+"""Judges that ask somebody: under which name they take the callable, and what it is."""
+
+
+class Rejudging:
+    """Scores the records of a stream's rollouts with a judge.
+
+    Args:
+        name: of the judge slot.
+        asked: callable as ``module:name``, for the judges that ask somebody.
+
+    Raises:
+        SettingsError: the judge needs a callable and there is none, or it cannot be imported.
+    """
+
+    def __init__(self, name: str, asked: str | None = None) -> None:
+        self._own: Callable[[str, str], float] | None = None
+        arguments: dict[str, Any] = {}
+        if name in _ASKS:
+            argument, what = _ASKS[name]
+            found = _imported(name, asked, what)
+            if argument is None:
+                self._own = found
+            else:
+                arguments[argument] = found
+        elif asked is not None:
+            raise SettingsError(
+                f"the judge {name!r} asks nobody, so judge_model={asked!r} would not be used; leave it out"
+            )
+        self.judge: Judge = resolve("judge", name)(**arguments)
+
+    def __call__(self, records: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
+        """See `trainers.rollout.Rejudge`."""
+        if self._own is None:
+            return rejudge(records, self.judge)
+        scores = [[self._self_score(q.question, q.prediction) for q in record.questions] for record in records]
+        return rejudge(records, self.judge, self_scores=scores)
+
+    def _self_score(self, question: str, prediction: str | None) -> float:
+        assert self._own is not None
+        if prediction is None:
+            return float("nan")
+        try:
+            return float(self._own(question, prediction))
+        except Exception as error:
+            raise ScorerError(f"the model's own score of {prediction!r} to {question!r} failed: {error}") from error
+
+    def metrics(self) -> dict[str, float]:
+        """What is to be logged since the last time: how far the answers collapse, for a judge that pays agreement."""
+        if not isinstance(self.judge, ConsensusJudge) or not self.judge.seen:
+            return {}
+        said = summary(self.judge.seen)
+        self.judge.seen.clear()
+        return {f"judge/{name}": float(value) for name, value in said.items() if np.isfinite(value)}
+
+
+def _imported(name: str, asked: str | None, what: str) -> Callable[..., Any]:
+    if asked is None:
+        raise SettingsError(
+            f"the judge {name!r} asks a model of yours: give judge_model as module:name, a callable {what}"
+        )
+    module, _, attribute = asked.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(
+            f"judge_model {asked!r} cannot be imported: {error}; expected module:name, {what}"
+        ) from error
+    if not callable(found):
+        raise SettingsError(f"judge_model {asked!r} is {type(found).__name__}; expected a callable {what}")
+    return found

@@ -1,0 +1,218 @@
+"""The parts of a training run beside its loop: environments, policy, what the slots need, and how they survive a kill."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.base import View
+from agents.candidate import CandidatePolicy, CandidateSettings, Decision
+from memenvs.episode import Observation
+from memenvs.errors import DataError, SettingsError
+from memenvs.version import __version__
+from trainers import checkpoint, stored
+from trainers.critic import Critic
+from trainers.judges import Rejudging
+from trainers.local_rollouts import local_rollouts
+from trainers.rollout import Group, rollout
+from trainers.settings import TrainSettings
+from trainers.slots.choices import resolve
+from trainers.slots.difficulty import stream_embeddings
+from trainers.slots.regularisers import ReferenceResets
+from trainers.slots.replay import RolloutReplay
+from trainers.slots.sampling import Batch as Drawn
+from trainers.slots.sampling import GroupView, Sampler, gather, seed_pool
+from trainers.slots.types import Array
+from trainers.update import Objective
+
+POOL = 256
+"""Streams that samplers which come back to streams draw from, where the settings do not say."""
+
+REPLAYING = ("dots", "compensation")
+"""Samplers that train stored groups again."""
+
+
+class Parts:
+    """What one run works with.
+
+    Args:
+        settings: the run.
+
+    Raises:
+        SettingsError: slots that do not fit the run.
+    """
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.settings, self.slots = settings, settings.slots.filled
+        self.policy = CandidatePolicy(policy_settings(settings))
+        self.envs = settings.make_envs()
+        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self.objective = Objective(self.slots)
+        self.reference = copy.deepcopy(self.policy) if self.slots.regulariser != "none" else None
+        self.resets = ReferenceResets(every=self.slots.reset_every)
+        self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
+        judge = str(self.slots.judge)
+        self.rejudge = None if judge == "scorer" else Rejudging(judge, settings.judge_model)
+        self.sampler = self._sampler()
+        self._episodes = self._calls = 0
+        follow(self.envs, self.policy)
+
+    def _sampler(self) -> Sampler:
+        name, settings = str(self.slots.sampler), self.settings
+        pooled = name in ("npr", "dots") or settings.pool is not None
+        arguments: dict[str, Any] = {"pool": seed_pool(settings.seed, settings.pool or POOL) if pooled else None}
+        if name in REPLAYING:
+            decode = lambda data: stored.from_plain(data, self.envs, self.policy, self.rejudge)  # noqa: E731
+            arguments["replay"] = RolloutReplay(
+                keep_solved=name == "compensation", encode=stored.to_plain, decode=decode
+            )
+        if name == "dots":
+            arguments["embeddings"] = stream_embeddings([self._stream(seed) for seed in arguments["pool"]])
+            arguments["references"] = min(16, len(arguments["pool"]))
+        return resolve("sampler", name)(seed=settings.seed, **arguments)
+
+    def _stream(self, seed: int) -> Any:
+        self.envs[0].reset(seed=seed)
+        return self.envs[0].unwrapped.episode.stream  # type: ignore[attr-defined]
+
+    def draw(self, update: int) -> Drawn[Group]:
+        """The rollouts of one update, as the sampler wants them."""
+        if str(self.slots.sampler) in REPLAYING:
+            self.policy.forget_texts()
+        return gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
+
+    def play(self, update: int, stream: int, number: int) -> Group:
+        """G rollouts of one stream."""
+        rngs = [np.random.default_rng([self.settings.seed, update, number, g]) for g in range(len(self.envs))]
+        return rollout(self.envs, self.policy, stream, rngs, self.slots.group == "tree", self.rejudge)
+
+    def relive(self, groups: Sequence[Group]) -> list[Group]:
+        """Re-rollouts of single steps of each group, where the group slot compares them."""
+        if self.slots.group != "local":
+            return []
+        reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
+        found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
+        return [group for group in found if group is not None]
+
+    def count(self, drawn: Drawn[Group]) -> None:
+        """Add an update's rollouts to the cost."""
+        self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
+
+    def cost(self) -> dict[str, float]:
+        """What the run has cost so far: episodes played, and readings for credit where the reward says how many."""
+        calls = [layer.reader_calls for env in self.envs for layer in layers(env) if hasattr(layer, "reader_calls")]
+        return {"episodes": float(self._episodes), "credit_calls": float(self._calls + sum(calls))}
+
+    def judge_metrics(self) -> dict[str, float]:
+        """What the judge says about itself since the last time."""
+        return {} if self.rejudge is None else self.rejudge.metrics()
+
+    def values(self, groups: Sequence[Group]) -> list[Array] | None:
+        """The critic's values, if there is a critic."""
+        return None if self.critic is None else [self.critic.values(group) for group in groups]
+
+    def fit_critic(self, groups: Sequence[Group], advantages: Sequence[Array], values: Sequence[Array] | None) -> None:
+        """Move the critic towards the returns that its advantages imply, A + V."""
+        if self.critic is None or values is None:
+            return
+        decisions, returns = [], []
+        for group, table, own in zip(groups, advantages, values, strict=True):
+            for g in np.flatnonzero(~group.failed):
+                decisions += group.decisions[g]
+                returns.append(table[g] + own[g])
+        if decisions:
+            self.critic.fit(decisions, np.concatenate(returns), self.settings.epochs)
+
+    def frozen_log_probs(self, decisions: Sequence[Decision]) -> tuple[Tensor | None, Tensor | None]:
+        """(N, 1) log-probabilities under the reference, and under the weights before this update; None where no slot reads them."""
+        with torch.no_grad():
+            reference = None if self.reference is None else self.reference.evaluate(decisions)[0][:, None]
+            proximal = self.policy.evaluate(decisions)[0][:, None] if self.slots.ratio == "decoupled" else None
+        return reference, proximal
+
+    def reset_reference(self, update: int) -> None:
+        """After an update: the policy becomes its own reference and the optimiser forgets, if it is time."""
+        if self.reference is not None and self.resets.reset_now(update, 0.0):
+            self.reference.load_state_dict(self.policy.state_dict())
+            self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=self.settings.learning_rate)
+
+    def _kept(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+        kept: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"policy": self.policy, "optimiser": self.optimiser}
+        if self.reference is not None:
+            kept["reference"] = self.reference
+        if self.critic is not None:
+            kept |= {"critic": self.critic, "critic_optimiser": self.critic.optimiser}
+        return kept
+
+    def save(self, folder: Path, update: int) -> None:
+        """A checkpoint after this many updates."""
+        state = {
+            "fingerprint": self.settings.fingerprint,
+            "memenvs": __version__,
+            "policy": asdict(self.policy.settings),
+            "settings": self.settings.to_json(),
+            "sampler": self.sampler.state(),
+            "cost": self.cost(),
+        }
+        checkpoint.save(folder, update, self._kept(), state)
+
+    def load(self, folder: Path) -> int:
+        """Go on from a checkpoint; the number of finished updates.
+
+        Raises:
+            DataError: it was made with other settings.
+        """
+        state = checkpoint.read_state(folder)
+        if state["fingerprint"] != self.settings.fingerprint:
+            raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
+        checkpoint.load(folder, self._kept())
+        self.sampler.restore(state["sampler"])
+        self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
+        return int(state["update"])
+
+
+def policy_settings(settings: TrainSettings) -> CandidateSettings:
+    """The candidate policy that fits the environment.
+
+    Raises:
+        SettingsError: the quota is none that the policy's exact probability of operation sets can serve.
+    """
+    quota = settings.env.max_operations
+    if quota is None or quota > 6:
+        raise SettingsError(f"the candidate policy writes 1 to 6 operations a step: set max_operations so; got {quota}")
+    return CandidateSettings(max_operations=quota, max_item_tokens=settings.env.max_item_tokens, seed=settings.seed)
+
+
+def view(stream: int, group: Group) -> GroupView:
+    """What a sampler sees of a group."""
+    tokens = np.array([record.memory_tokens for record in group.records], dtype=np.float64)
+    return GroupView(stream, group.rewards, group.r_global, tokens, group.failed)
+
+
+def follow(envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> None:
+    """Give the policy to every wrapper that has a method ``follow``: Monte-Carlo credit plays on with it."""
+
+    def plays_on(observations: Sequence[Observation], rngs: Sequence[np.random.Generator]) -> list[str]:
+        views = [View(seen.chunk, seen.memory, seen.step, seen.T) for seen in observations]
+        return [decision.message for decision in policy.act(views, rngs)]
+
+    for env in envs:
+        for layer in layers(env):
+            if hasattr(layer, "follow"):
+                layer.follow(plays_on)
+
+
+def layers(env: Any) -> Iterator[Any]:
+    """All wrappers from ``env`` inwards."""
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
