@@ -3,10 +3,12 @@
 * `terms` - the formulas, ``EpisodeRecord -> tuple of T floats``.
 * `RewardWrapper` - the base for your own.
 * `FineMemReward`, `OutcomeReward`, `ChunkStepReward`, `EvidenceReward`, `FormatReward`, `CompressionReward`.
+* `credit` - who earned the outcome, exactly and estimated; `CreditReward` pays any of its estimators.
 * `extras` - outcomes with a condition, `BudgetReward` and `WithMemoryReward`.
 """
 
-from rewards import extras, terms
+from rewards import credit, extras, terms
+from rewards.credit import CreditReward
 from rewards.extras import BudgetReward, WithMemoryReward
 from rewards.wrapper import RewardWrapper, stack_terms
 from rewards.wrappers import (
@@ -29,6 +31,7 @@ __all__ = [
     "OutcomeReward",
     "RewardWrapper",
     "WithMemoryReward",
+    "credit",
     "extras",
     "stack_terms",
     "terms",

@@ -30,7 +30,8 @@ def _weighted(weight: float, values: Terms) -> Terms:
     return tuple(weight * value for value in values)
 
 
-def _needs_chunk_questions(env: Env, name: str) -> None:
+def needs_chunk_questions(env: Env, name: str) -> None:
+    """Refuse an environment that reads no chunk questions with SettingsError; ``name`` is who needs them."""
     if env.unwrapped.settings.chunk_questions == 0:  # type: ignore[attr-defined]
         raise SettingsError(f"{name} scores chunk questions, but the environment was made with chunk_questions=0")
 
@@ -80,7 +81,7 @@ class ChunkStepReward(RewardWrapper):
 
     def __init__(self, env: Env, weight: float = 0.5) -> None:
         super().__init__(env, weight=weight)
-        _needs_chunk_questions(env, type(self).__name__)
+        needs_chunk_questions(env, type(self).__name__)
         self.weight = weight
 
     def names(self) -> tuple[str, ...]:
@@ -247,7 +248,7 @@ class FineMemReward(RewardWrapper):
         }
         super().__init__(env, **self.choices, **self.weights, empty_ops=empty_ops)
         if chunk_weight:
-            _needs_chunk_questions(env, type(self).__name__)
+            needs_chunk_questions(env, type(self).__name__)
         self.empty_ops = empty_ops
 
     def names(self) -> tuple[str, ...]:
