@@ -13,6 +13,7 @@ import tyro
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
 from trainers.arms import DemoSettings
+from trainers.commands_bench import bench_rewards
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 from trainers.settings import EnvSettings, TrainSettings
 
@@ -309,5 +310,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "envs": envs,
     "play": play,
     "demo": demo,
+    "bench-rewards": bench_rewards,
 }
 """Name -> command."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 class Interval(NamedTuple):
@@ -60,3 +60,35 @@ def episodes_to_reach(curve: Sequence[tuple[int, float]], level: float) -> float
             return before[0] + share * (episodes - before[0])
         before = (episodes, value)
     return None
+
+
+def bootstrap_pearson(pairs: Sequence[ArrayLike], draws: int = 4000, seed: int = 0) -> Interval:
+    """Percentile bootstrap over groups of the Pearson correlation that pools their pairs.
+
+    Args:
+        pairs: per group (n, 2) numbers.
+        draws: resamples of the groups, each of which keeps its pairs together: within a group they depend on each other.
+        seed: of the resampling.
+
+    Returns:
+        The correlation with the 2.5 % and 97.5 % points; 0 where one side is constant, NaN without any pairs.
+    """
+    tables = [np.asarray(table, np.float64).reshape(-1, 2) for table in pairs]
+    if not sum(map(len, tables)):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    # What a correlation needs of each group: n, sums, squares and products; a resample adds them up.
+    sums = np.array([[len(t), *t.sum(0), *(t**2).sum(0), (t[:, 0] * t[:, 1]).sum()] for t in tables])
+    counts = np.random.default_rng(seed).multinomial(len(tables), np.full(len(tables), 1 / len(tables)), size=draws)
+    low, high = np.percentile(_pearson(counts @ sums), [2.5, 97.5])
+    return Interval(float(_pearson(sums.sum(0, keepdims=True))[0]), float(low), float(high))
+
+
+def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlations from rows of (n, sum x, sum y, sum xx, sum yy, sum xy)."""
+    n, x, y, xx, yy, xy = sums.T
+    n = np.maximum(n, 1)
+    variances = [square / n - (total / n) ** 2 for total, square in ((x, xx), (y, yy))]
+    # What is left of the variance of equal numbers is rounding.
+    varies = (variances[0] > 1e-12 * xx / n) & (variances[1] > 1e-12 * yy / n)
+    spread = np.sqrt(np.where(varies, variances[0] * variances[1], 1.0))
+    return np.where(varies, (xy / n - x * y / n**2) / spread, 0.0)
