@@ -105,8 +105,7 @@ def test_slots_that_cannot_work_are_refused_at_once(slots, message):
 @pytest.mark.parametrize("preset", ["finemem", "ppo", "dapo", "memory-r2"])
 def test_rows_made_are_rows_trained(preset):
     parts = Parts(replace(SMALL, slots=Slots(preset=preset)))
-    groups = [parts.play(0, seed, number) for number, seed in enumerate((3, 4))]
-    groups += parts.relive(groups)
+    groups = parts.draw(0).groups
     tables = advantages(groups, parts.slots, parts.values(groups))
     selected = [np.random.default_rng(0).random(group.rewards.shape) < 0.5 for group in groups]
     batch = make_batch(groups, tables, selected)
@@ -211,3 +210,28 @@ def test_the_kl_holds_the_policy_near_its_reference(tmp_path):
             return float((policy.evaluate(decisions)[0] - start.evaluate(decisions)[0]).abs().mean())
 
     assert moved(100.0) < 0.5 * moved(0.0)
+
+
+def test_a_reference_reset_lets_go_of_the_start():
+    """After a reset by KL the reference is the policy of that moment; below the threshold it stays."""
+    for above, moved in ((1e-9, True), (1e9, False)):
+        parts = Parts(replace(SMALL, slots=Slots(regulariser="kl_k3", beta=0.001, reset_above=above)))
+        group = parts.play(0, 3, 0)
+        decisions = [d for row in group.decisions for d in row]
+        reference, _ = parts.frozen_log_probs(decisions)
+        with torch.no_grad():
+            parts.policy.bias += torch.tensor([0.5, 0.0, 0.0, 0.0])
+        before = parts.optimiser
+        parts.reset_reference(1, decisions, reference)
+        assert torch.equal(parts.reference.bias, parts.policy.bias) == moved
+        assert (parts.optimiser is not before) == moved
+
+
+def test_an_update_from_which_every_group_was_dropped_changes_nothing(tmp_path):
+    """Where no stream tells its rollouts apart, dynamic sampling leaves nothing to train."""
+    nothing = EnvSettings(T=2, max_item_tokens=1)  # no sentence fits, so all rollouts score 0
+    settings = replace(SMALL, env=nothing, slots=Slots(preset="dapo", regulariser="kl_k3", beta=0.1))
+    policy, _ = train(settings, tmp_path, tensorboard=False)
+    fresh = type(policy)(policy.settings)
+    assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), fresh.parameters(), strict=True))
+    assert [line["train/decisions"] for line in read_metrics(tmp_path / "metrics.csv")[1:]] == [0, 0, 0]

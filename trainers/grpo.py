@@ -70,15 +70,13 @@ def train(
     log = RunLog(folder, COLUMNS, first, tensorboard)
     if first == 0:
         scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
-        log.write(0, {"episodes": 0.0} | _heldout(scores))
+        log.write(0, _heldout(scores) | parts.cost())
 
     for update in range(first, settings.updates):
         drawn = parts.draw(update)
-        relived = parts.relive(drawn.groups[: drawn.fresh])
-        groups = drawn.groups + relived
-        values = parts.values(groups)
-        weights = advantages(groups, slots, values)
-        batch = make_batch(groups, weights, drawn.masks + [np.ones(group.rewards.shape, bool) for group in relived])
+        values = parts.values(drawn.groups)
+        weights = advantages(drawn.groups, slots, values)
+        batch = make_batch(drawn.groups, weights, drawn.masks)
         line = _line(drawn.groups[: drawn.fresh], len(batch.decisions)) | parts.judge_metrics()
         reference, proximal = parts.frozen_log_probs(batch.decisions)
         for _ in range(settings.epochs if batch.decisions else 0):
@@ -90,9 +88,8 @@ def train(
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             parts.optimiser.step()
             line |= {"train/loss": float(loss.detach()), "train/entropy": float(entropies.detach().mean())}
-        parts.fit_critic(groups, weights, values)
-        parts.reset_reference(update + 1)
-        parts.count(drawn)
+        parts.fit_critic(drawn.groups, weights, values)
+        parts.reset_reference(update + 1, batch.decisions, reference)
 
         if (update + 1) % settings.eval_every == 0 or update + 1 == settings.updates:
             line |= _heldout(evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams]))

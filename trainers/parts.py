@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from trainers.rollout import Group, rollout
 from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
 from trainers.slots.difficulty import stream_embeddings
-from trainers.slots.regularisers import ReferenceResets
+from trainers.slots.regularisers import ReferenceResets, RegulariserSettings, kl_k3
 from trainers.slots.replay import RolloutReplay
 from trainers.slots.sampling import Batch as Drawn
 from trainers.slots.sampling import GroupView, Sampler, gather, seed_pool
@@ -58,7 +58,7 @@ class Parts:
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
         self.objective = Objective(self.slots)
         self.reference = copy.deepcopy(self.policy) if self.slots.regulariser != "none" else None
-        self.resets = ReferenceResets(every=self.slots.reset_every)
+        self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
         self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)
         self.rejudge = None if judge == "scorer" else Rejudging(judge, settings.judge_model)
@@ -85,27 +85,26 @@ class Parts:
         return self.envs[0].unwrapped.episode.stream  # type: ignore[attr-defined]
 
     def draw(self, update: int) -> Drawn[Group]:
-        """The rollouts of one update, as the sampler wants them."""
+        """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants those."""
         if str(self.slots.sampler) in REPLAYING:
             self.policy.forget_texts()
-        return gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
+        drawn = gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
+        self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
+        relived = self._relive(drawn.groups[: drawn.fresh])
+        masks = [np.ones(group.rewards.shape, bool) for group in relived]
+        return replace(drawn, groups=drawn.groups + relived, masks=drawn.masks + masks)
 
     def play(self, update: int, stream: int, number: int) -> Group:
         """G rollouts of one stream."""
         rngs = [np.random.default_rng([self.settings.seed, update, number, g]) for g in range(len(self.envs))]
         return rollout(self.envs, self.policy, stream, rngs, self.slots.group == "tree", self.rejudge)
 
-    def relive(self, groups: Sequence[Group]) -> list[Group]:
-        """Re-rollouts of single steps of each group, where the group slot compares them."""
+    def _relive(self, groups: Sequence[Group]) -> list[Group]:
         if self.slots.group != "local":
             return []
         reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
         found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
         return [group for group in found if group is not None]
-
-    def count(self, drawn: Drawn[Group]) -> None:
-        """Add an update's rollouts to the cost."""
-        self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
 
     def cost(self) -> dict[str, float]:
         """What the run has cost so far: episodes played, and readings for credit where the reward says how many."""
@@ -134,14 +133,30 @@ class Parts:
 
     def frozen_log_probs(self, decisions: Sequence[Decision]) -> tuple[Tensor | None, Tensor | None]:
         """(N, 1) log-probabilities under the reference, and under the weights before this update; None where no slot reads them."""
+        if not decisions:
+            return None, None
         with torch.no_grad():
             reference = None if self.reference is None else self.reference.evaluate(decisions)[0][:, None]
             proximal = self.policy.evaluate(decisions)[0][:, None] if self.slots.ratio == "decoupled" else None
         return reference, proximal
 
-    def reset_reference(self, update: int) -> None:
-        """After an update: the policy becomes its own reference and the optimiser forgets, if it is time."""
-        if self.reference is not None and self.resets.reset_now(update, 0.0):
+    def reset_reference(self, update: int, decisions: Sequence[Decision], reference: Tensor | None) -> None:
+        """After an update: the policy becomes its own reference and the optimiser forgets, if it is time.
+
+        Args:
+            update: number of finished updates.
+            decisions: of this update.
+            reference: (N, 1) their log-probabilities under the reference; None if there is no reference.
+        """
+        if self.reference is None or reference is None or not decisions:
+            return
+        kl = 0.0
+        if self.resets.above is not None:
+            with torch.no_grad():
+                new = self.policy.evaluate(decisions)[0][:, None]
+                every = torch.ones_like(new, dtype=torch.bool)
+                kl = float(kl_k3(new, reference, torch.zeros_like(new), every, RegulariserSettings(beta=1.0)).mean())
+        if self.resets.reset_now(update, kl):
             self.reference.load_state_dict(self.policy.state_dict())
             self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=self.settings.learning_rate)
 

@@ -93,6 +93,8 @@ class Slots:
     """Weight of the regulariser's KL."""
     reset_every: int | None = None
     """Updates after which the policy becomes its own reference and the optimiser forgets (ProRL); never if not given."""
+    reset_above: float | None = None
+    """The same once the policy's mean KL to its reference exceeds this."""
     gamma: float | None = None
     """Discount per step where the advantage knows one."""
     lam: float | None = None
