@@ -229,7 +229,7 @@ def test_a_reference_reset_lets_go_of_the_start():
 
 def test_an_update_from_which_every_group_was_dropped_changes_nothing(tmp_path):
     """Where no stream tells its rollouts apart, dynamic sampling leaves nothing to train."""
-    nothing = EnvSettings(T=2, max_item_tokens=1)  # no sentence fits, so all rollouts score 0
+    nothing = EnvSettings(T=4, memory_budget=1)  # no sentence fits, so all rollouts score 0
     settings = replace(SMALL, env=nothing, slots=Slots(preset="dapo", regulariser="kl_k3", beta=0.1))
     policy, _ = train(settings, tmp_path, tensorboard=False)
     fresh = type(policy)(policy.settings)
