@@ -60,9 +60,9 @@ def rejudge(
 ) -> list[EpisodeRecord]:
     """The G records of one stream with their global questions scored by a judge.
 
-    Only the outcome is judged: chunk questions keep their scores. A record that failed is returned as it is, and its answers are not
-    shown to the judge: a failed rollout is in nobody's group. Where the judge has no verdict, the score is None and the record
-    failed, so that the rollout leaves the statistics. ``settings["judge"]`` names the judge.
+    Only the outcome is judged: chunk questions keep their scores. A record that failed is returned as it is, and its answers
+    are not shown to the judge: a failed rollout is in nobody's group. Where the judge has no verdict, the score is None and the
+    record failed, so that the rollout leaves the statistics. ``settings["judge"]`` names the judge.
 
     Args:
         records: of the same stream with the same global questions.
