@@ -47,7 +47,6 @@ def test_features_by_hand():
     assert table["silent"] == [0, 0, 1]
     assert table["tokens written"] == [4, 5, 0]
     assert table["tokens dropped"] == [0, 4, 0]
-    assert table["chunk tokens"] == [3, 3, 1]
     assert table["known"] == [0, 2 / 4, 0]
     assert table["quoted"] == [3 / 4, 1 / 4, 0]
     words = np.array([column for name, column in table.items() if name.startswith("words")])

@@ -21,7 +21,6 @@ STEP_FEATURES = (
     "silent",
     "tokens written",
     "tokens dropped",
-    "chunk tokens",
     "known",
     "quoted",
     *(f"words {bucket}" for bucket in range(_BUCKETS)),
@@ -33,8 +32,9 @@ def step_features(record: EpisodeRecord) -> NDArray[np.float64]:
     """What each step did, (T, features) float64; the columns are `STEP_FEATURES`.
 
     Counts of valid operations by type and of invalid ones; 1 for a message without operations; tokens written, and dropped by
-    UPDATE and DELETE; L(c_t); of the different words written, the share that the memory had before (known) and that the chunk has
-    (quoted), and how many fall into each bucket of a hash (CRC-32, the same in every process). Questions and scores play no part.
+    UPDATE and DELETE; of the different words written, the share that the memory had before (known) and that the chunk has (quoted),
+    and how many fall into each bucket of a hash (CRC-32, the same in every process). Questions and scores play no part, nor does
+    anything that the step could not choose: the length of its chunk, say, would be credit for the stream.
 
     Raises:
         DataError: the record contradicts itself, see `rewards.credit.history.history`.
@@ -58,7 +58,6 @@ def _features(step: StepRecord, then: StepHistory) -> list[float]:
         float(not step.operations),
         float(sum(map(count_tokens, written))),
         float(sum(map(count_tokens, dropped))),
-        float(step.chunk_tokens),
         len(words & memory) / max(1, len(words)),
         len(words & set(search_tokens(step.chunk))) / max(1, len(words)),
         *buckets,

@@ -66,7 +66,7 @@ def himpo(record: EpisodeRecord, reader: Reader, bound: float = 1.0) -> Terms:
     credit = []
     for t, step in enumerate(history(record)):
         new = game.examiner.scores(game.replay.memory(range(t + 1)))
-        written = {write.id for write in step.writes if write.after is not None}
+        written = {write.id for write in step.writes}  # what it deleted is no evidence in the end
         shares = [relevance(question, written) for question in record.questions]
         gains = [memory_credit(*given, bound) for given in zip(new, old, shares, strict=True)]
         credit.append(sum(gains) / len(gains))

@@ -40,12 +40,12 @@ class ReturnPredictor:
     """b."""
 
     @classmethod
-    def fit(cls, records: Sequence[EpisodeRecord], l2: float = 1.0) -> ReturnPredictor:
+    def fit(cls, records: Sequence[EpisodeRecord], l2: float = 10.0) -> ReturnPredictor:
         """Minimise sum (R - b - w . X)^2 + l2 |w s|^2, X the summed features of an episode, s their standard deviations (ddof 0).
 
         Args:
             records: finished episodes; failed ones are left out.
-            l2: weight of the penalty, above 0.
+            l2: weight of the penalty, above 0. Few episodes need more of it than many.
 
         Raises:
             DataError: fewer than two records are left, or one contradicts itself.
