@@ -26,10 +26,17 @@ Demo = Annotated[DemoSettings, tyro.conf.arg(name="")]
 def train(
     settings: Settings = TrainSettings(), out: Path = Path("runs/train"), resume: Literal["auto", "never"] = "never"
 ) -> None:
-    """Train the candidate policy with GRPO and per-step group advantages.
+    """Train the candidate policy with GRPO: Fine-Mem's method, another published one, or your own mix of slots.
 
-    Builtin streams, Fine-Mem's total:
+    Builtin streams, Fine-Mem's total, per-step groups:
         memenvs train
+
+    Another method as published, or with one slot changed:
+        memenvs train --preset dapo
+        memenvs train --preset dapo --advantage leave_one_out
+
+    A credit estimator as the reward:
+        memenvs train --reward credit:loo-step
 
     Another reward, another folder:
         memenvs train --reward outcome --out runs/outcome

@@ -24,6 +24,7 @@ from trainers.critic import Critic
 from trainers.judges import Rejudging
 from trainers.local_rollouts import local_rollouts
 from trainers.rollout import Group, rollout
+from trainers.scaling import learning_rate_for
 from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
 from trainers.slots.difficulty import stream_embeddings
@@ -37,6 +38,8 @@ from trainers.update import Objective
 POOL = 256
 """Streams that samplers which come back to streams draw from, where the settings do not say."""
 
+USUAL_GROUP = 8
+"""Rollouts per stream that the learning rate is meant for; the sampler "many" scales it to its own."""
 REPLAYING = ("dots", "compensation")
 """Samplers that train stored groups again."""
 
@@ -55,7 +58,7 @@ class Parts:
         self.settings, self.slots = settings, settings.slots.filled
         self.policy = CandidatePolicy(policy_settings(settings))
         self.envs = settings.make_envs()
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self.optimiser = self._make_optimiser()
         self.objective = Objective(self.slots)
         self.reference = copy.deepcopy(self.policy) if self.slots.regulariser != "none" else None
         self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
@@ -65,6 +68,12 @@ class Parts:
         self.sampler = self._sampler()
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        rate = self.settings.learning_rate
+        if self.slots.sampler == "many":
+            rate = learning_rate_for(self.settings.group_size, rate, USUAL_GROUP)
+        return torch.optim.Adam(self.policy.parameters(), lr=rate)
 
     def _sampler(self) -> Sampler:
         name, settings = str(self.slots.sampler), self.settings
@@ -78,6 +87,8 @@ class Parts:
         if name == "dots":
             arguments["embeddings"] = stream_embeddings([self._stream(seed) for seed in arguments["pool"]])
             arguments["references"] = min(16, len(arguments["pool"]))
+        if name == "many":
+            arguments["group_size"] = settings.group_size
         return resolve("sampler", name)(seed=settings.seed, **arguments)
 
     def _stream(self, seed: int) -> Any:
@@ -158,7 +169,7 @@ class Parts:
                 kl = float(kl_k3(new, reference, torch.zeros_like(new), every, RegulariserSettings(beta=1.0)).mean())
         if self.resets.reset_now(update, kl):
             self.reference.load_state_dict(self.policy.state_dict())
-            self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=self.settings.learning_rate)
+            self.optimiser = self._make_optimiser()
 
     def _kept(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
         kept: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"policy": self.policy, "optimiser": self.optimiser}

@@ -19,7 +19,7 @@ Advantage = Literal["zscore", "centred", "leave_one_out", "decoupled", "whiten",
 Ratio = Literal["ppo", "loop", "gspo", "cispo", "decoupled"]
 Aggregation = Literal["token_mean", "sequence_mean", "constant", "length", "prompt_mean"]
 Regulariser = Literal["none", "kl_k1", "kl_k2", "kl_k3", "adrpo"]
-Sampler = Literal["uniform", "zero_variance", "dynamic", "npr", "dots", "compensation"]
+Sampler = Literal["uniform", "zero_variance", "dynamic", "npr", "dots", "many", "compensation"]
 Preset = Literal[
     "finemem", "memalpha", "memory-r2", "memagent", "dr-grpo", "dapo", "gspo", "luspo", "loop", "rloo", "reinforce++",
     "ppo", "gigpo", "scalerl",
@@ -82,7 +82,8 @@ class Slots:
     regulariser: Regulariser | None = None
     """What keeps the policy near a reference."""
     sampler: Sampler | None = None
-    """Which streams are rolled out, and which samples are trained."""
+    """Which streams are rolled out, and which samples are trained. "many" is BroRL: give a large group_size; the learning rate grows
+    with its square root."""
     clip_low: float | None = None
     """How far a probability ratio may fall below 1."""
     clip_high: float | None = None
