@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainers.statistics import bootstrap, episodes_to_reach
+from trainers.statistics import bootstrap, bootstrap_pearson, episodes_to_reach
 
 
 def test_mean_and_interval_of_known_scores():
@@ -34,3 +34,25 @@ def test_first_crossing_is_interpolated(level, expected):
     # The curve rises from .2 to .4 to .6; a dip afterwards does not matter.
     curve = [(100, 0.2), (200, 0.4), (300, 0.6), (400, 0.3)]
     assert episodes_to_reach(curve, level) == (None if expected is None else pytest.approx(expected))
+
+
+def test_pooled_correlation_is_that_of_all_pairs_together():
+    groups = [[[0.0, 1.0], [1.0, 3.0]], [[2.0, 2.0]], [[4.0, 9.0], [5.0, 8.0]]]
+    found = bootstrap_pearson(groups)
+    x, y = [0, 1, 2, 4, 5], [1, 3, 2, 9, 8]
+    assert found.mean == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert found.low <= found.mean <= found.high
+
+
+def test_groups_are_resampled_whole():
+    # Within each group the correlation is perfect, and all groups are alike: nothing to be unsure of.
+    same = bootstrap_pearson([[[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]] * 5)
+    assert same == pytest.approx((1.0, 1.0, 1.0))
+    # One of two groups speaks against the other: a resample may hold the same one twice.
+    torn = bootstrap_pearson([[[0.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
+    assert torn == pytest.approx((0.0, -1.0, 1.0))
+
+
+def test_a_constant_side_correlates_with_nothing_and_no_pairs_with_nothing_known():
+    assert bootstrap_pearson([[[0.3, 1.0], [0.3, 2.0]], [[0.3, 5.0]]]) == (0.0, 0.0, 0.0)
+    assert np.isnan(bootstrap_pearson([[], []]).mean)

@@ -40,7 +40,7 @@ def cost_figure(rows: Sequence[Row], ceiling: float | None, path: Path, title: s
         if key == "advantage" and ceiling is not None:
             axes.axhline(ceiling, color="black", lw=0.8, ls="--")
             axes.annotate(
-                "noise ceiling", (1, ceiling), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
+                "noise ceiling", (1, ceiling), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=8
             )
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=140)

@@ -62,10 +62,9 @@ def measured(
 ) -> dict[str, Any]:
     """The result of one part, in any process."""
     fitted = predictors.get(kind_of(cell))
-    predictor = fitted.predictor if fitted else None
-    if cell.kind == "advantage":
-        return advantage(settings, methods, predictor, cell)
-    return attribution(settings, methods, predictor, cell)
+    work = advantage if cell.kind == "advantage" else attribution
+    result = work(settings, methods, fitted.predictor if fitted else None, cell)
+    return result | ({"fitted_on": fitted.episodes} if fitted else {})
 
 
 def _deciding(settings: BenchSettings, methods: Sequence[Method]) -> dict[str, Any]:
@@ -125,6 +124,11 @@ def report(
             f"noise ceiling of advantage fidelity: {ceiling['ceiling']:.2f} "
             f"(halves of the truth correlate at {ceiling['split_half']:.2f})"
         )
+    for data in dict.fromkeys(cell.data for cell, _ in results):
+        counts = {result["fitted_on"] for cell, result in results if cell.data == data and "fitted_on" in result}
+        if counts:
+            numbers = ", ".join(map(str, sorted(counts)))
+            console.print(f"learned predictors were fitted on {numbers} episodes of the training split of {data}")
     for line in reasons(found):
         console.print(f"not served: {line}", highlight=False)
     cost_figure(found, ceiling.get("ceiling"), settings.out / "figure.png", title)
