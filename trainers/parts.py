@@ -96,7 +96,7 @@ class Parts:
         return self.envs[0].unwrapped.episode.stream  # type: ignore[attr-defined]
 
     def draw(self, update: int) -> Drawn[Group]:
-        """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants those."""
+        """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants any."""
         if str(self.slots.sampler) in REPLAYING:
             self.policy.forget_texts()
         drawn = gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)

@@ -82,8 +82,8 @@ class Slots:
     regulariser: Regulariser | None = None
     """What keeps the policy near a reference."""
     sampler: Sampler | None = None
-    """Which streams are rolled out, and which samples are trained. "many" is BroRL: give a large group_size; the learning rate grows
-    with its square root."""
+    """Which streams are rolled out, and which samples are trained. "many" is BroRL: give a large group_size; the learning rate
+    grows with its square root."""
     clip_low: float | None = None
     """How far a probability ratio may fall below 1."""
     clip_high: float | None = None
