@@ -69,3 +69,29 @@ def test_a_failed_rollout_leaves_the_group():
     assert (advantages[1] == 0).all()
     # Two rollouts are left: their advantages are opposite.
     assert np.allclose(advantages[0], -advantages[2])
+
+
+class FailsOnCredit(ExtractiveReader):
+    """Serves an episode without chunk questions, which reads once, and then nothing that its credit needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def read(self, readings):
+        self.calls += 1
+        if self.calls > 1:
+            raise ReaderError("no connection")
+        return super().read(readings)
+
+
+def test_a_rollout_without_credit_leaves_the_group():
+    envs = TrainSettings(env=EnvSettings(T=4), reward="credit:prefix").make_envs()[:3]
+    envs[1].unwrapped.reader = FailsOnCredit()
+    with pytest.warns(UserWarning, match="no credit"):
+        group = rollout(envs, POLICY, 7, rngs(3))
+    assert envs[1].unwrapped.record.failure is None, "the episode itself went well"
+    assert group.failed.tolist() == [False, True, False]
+    assert np.isnan(group.rewards[1]).all()
+    assert np.isnan(group.r_global[1])
+    assert np.isfinite(group.rewards[[0, 2]]).all()
