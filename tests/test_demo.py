@@ -1,9 +1,7 @@
 import json
-from dataclasses import replace
 
 import pytest
 
-from memenvs.errors import DataError
 from trainers import arms, demo
 
 
@@ -24,13 +22,3 @@ def test_a_small_demo_runs_resumes_and_reports(tmp_path):
     demo.main(settings)
     assert stamps == {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/result.json")}
     assert json.loads((tmp_path / "table.json").read_text()) == table
-
-
-def test_a_result_of_other_settings_is_not_taken(tmp_path):
-    settings = arms.DemoSettings(arms="all")
-    run = arms.run_settings(arms.ARMS[0], 0, settings)
-    assert not demo.finished(tmp_path, run)
-    (tmp_path / "result.json").write_text(json.dumps({"settings": run.to_json()}))
-    assert demo.finished(tmp_path, run)
-    with pytest.raises(DataError, match="other settings"):
-        demo.finished(tmp_path, replace(run, updates=7))

@@ -114,6 +114,8 @@ class TrainSettings:
     scale: Literal["sum", "mean"] = "mean"
     """Presets and credit:NAME only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long
     streams the other terms, of size 1 per step, do not swamp it."""
+    predictor: str | None = None
+    """For credit:redistribution, a file of `rewards.credit.redistribution.ReturnPredictor.save`."""
     eval_data: str | None = None
     """Held-out data. By default the test split of the training data; for a file ``train.parquet``, the ``test.parquet`` beside
     it."""
@@ -184,7 +186,11 @@ class TrainSettings:
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
-        arguments = {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
+        arguments: dict[str, str] = (
+            {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
+        )
+        if self.predictor is not None:
+            arguments |= {"predictor": self.predictor}
         return [
             wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments) for _ in range(self.group_size)
         ]

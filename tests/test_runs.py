@@ -1,0 +1,39 @@
+"""Many runs: each is trained once, and its cost is kept."""
+
+import json
+
+import pytest
+
+from memenvs.errors import DataError
+from trainers.runs import Run, finished, read_scores, seconds, train_all
+from trainers.settings import EnvSettings, TrainSettings
+
+TINY = TrainSettings(env=EnvSettings(T=4), reward="outcome", updates=2, group_size=2, eval_streams=2, final_streams=3)
+
+
+def test_runs_are_trained_once_and_keep_their_cost(tmp_path, capsys):
+    runs = [Run("outcome", TINY, tmp_path / "a"), Run("outcome", TINY, tmp_path / "b")]
+    train_all(runs[:1], workers=1)
+    stamp = (tmp_path / "a" / "result.json").stat().st_mtime_ns
+    spent = seconds(tmp_path / "a")
+    assert spent > 0
+    train_all(runs, workers=1)
+    assert (tmp_path / "a" / "result.json").stat().st_mtime_ns == stamp
+    assert seconds(tmp_path / "a") == spent
+    assert [s.r_global for s in read_scores(tmp_path / "a")] == [s.r_global for s in read_scores(tmp_path / "b")]
+    assert len(read_scores(tmp_path / "b")) == 3
+
+
+def test_a_cut_off_cost_is_counted_from_anew(tmp_path):
+    assert seconds(tmp_path) == 0
+    (tmp_path / "seconds.json").write_text("12.5")
+    assert seconds(tmp_path) == 12.5
+    (tmp_path / "seconds.json").write_text("")
+    assert seconds(tmp_path) == 0
+
+
+def test_a_result_of_other_settings_is_not_taken(tmp_path):
+    assert not finished(tmp_path, TINY)
+    (tmp_path / "result.json").write_text(json.dumps({"settings": TINY.to_json() | {"updates": 3}}))
+    with pytest.raises(DataError, match="other settings"):
+        finished(tmp_path, TINY)
