@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def test_no_two_estimators_say_the_same():
 def test_a_failed_episode_has_no_credit_and_never_0(name):
     failed = play([[("INSERT", "town Rome")], [("SKIP",)]], {"town": "Rome"}, fails=True)
     assert list(map(math.isnan, estimate(name, failed, **everything()))) == [True, True]
+
+
+def test_a_failure_anywhere_is_a_failure():
+    whole = play([[("INSERT", "town Rome")], [("SKIP",)]], {"town": "Rome"})
+    assert estimate("uniform", whole) == (0.5, 0.5)
+    on_a_chunk_question = replace(whole, failure="503")
+    without_a_judgement = replace(whole, questions=(replace(whole.questions[0], score=None),))
+    for record in (on_a_chunk_question, without_a_judgement):
+        for name in ("uniform", "operation-tags", "loo-step"):
+            assert list(map(math.isnan, estimate(name, record, reader=KeyReader()))) == [True, True]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -108,6 +108,8 @@ def test_more_permutations_come_closer_and_the_errors_say_how_close():
     assert (np.abs(many.values - exact.values) <= 4 * many.errors).all()
     assert 0 < many.errors.min() <= many.errors.max() < few.errors.max()
     assert np.isnan(step_shapley(A, KeyReader(), exact_below=0, permutations=2).errors).all(), "one pair tells no error"
+    pairs = {tuple(step_shapley(A, KeyReader(), 0, 2, seed).values) for seed in range(6)}
+    assert len(pairs) > 1, "the seed decides the orders"
 
 
 def test_enumeration_goes_as_far_as_it_is_told_and_counts_only_steps_that_wrote():

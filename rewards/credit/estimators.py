@@ -1,7 +1,7 @@
 """Credit estimators over the step game: `EpisodeRecord` and a reader in, one float per step out.
 
 v(S) is the score of the memory rebuilt from the steps in S (`StepGame`), M_t the memory after step t, n the number of global
-questions. A step without a write can change no memory: its value is 0 in all of them, and costs nothing. Readings that a
+questions. A step without a write can change no memory: in the step game it gets 0 and costs nothing. Readings that a
 `CachedReader` knows already cost nothing either; give the same one to several estimators of an episode.
 
 * `loo_step` - what is lost without the step.
