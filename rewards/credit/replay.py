@@ -113,7 +113,7 @@ def _writes(record: EpisodeRecord) -> list[tuple[list[Operation], list[str]]]:
         for n, outcome in enumerate(step.operations):
             if outcome.op == "INSERT":
                 operations.append(Operation("INSERT", outcome.content))
-                ids.append(outcome.id if outcome.valid and outcome.id else f"{step.step}.refused{n}")
+                ids.append(outcome.id or f"{step.step}.refused{n}")
             elif outcome.op in ("UPDATE", "DELETE") and outcome.id in written:
                 operations.append(Operation(outcome.op, outcome.content, outcome.id))
         found.append((operations, ids))
