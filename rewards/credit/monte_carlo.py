@@ -60,8 +60,6 @@ def continuation_values(
         for k in range(continuations):
             banks.append(game.replay.bank(range(t)))
             rngs.append(np.random.default_rng([seed, t, k]))
-        for bank in banks:
-            bank.step = t
         step = record.steps[t]
         seen = [Observation(t, step.chunk, step.timestamp, bank.items, T) for bank in banks]
         messages = policy(seen, rngs)
