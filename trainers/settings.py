@@ -14,6 +14,7 @@ import gymnasium as gym
 from memenvs.errors import SettingsError
 from memenvs.streams import StreamDataset, load
 from memenvs.streams.sources import GENERATED
+from rewards.credit.registry import find
 from rewards.presets import CREDIT, PRESETS, wrap_reward
 from trainers.slots.choices import Slots
 
@@ -172,7 +173,7 @@ class TrainSettings:
         if self.credit == "raw":
             return False
         if self.credit.startswith(CREDIT):
-            return self.credit == f"{CREDIT}chunk"
+            return find(self.credit.removeprefix(CREDIT)).reads_chunks
         return PRESETS.get(self.credit, {}).get("chunk_weight", 1.0) > 0
 
     def make_envs(self) -> list[gym.Env[Any, Any]]:
