@@ -17,7 +17,7 @@ from memenvs.record import EpisodeRecord
 from rewards import terms
 from rewards.terms import Terms
 from rewards.wrapper import RewardWrapper
-from rewards.wrappers import Env
+from rewards.wrappers import Env, OutcomeReward
 
 
 def budget(
@@ -111,7 +111,7 @@ class BudgetReward(RewardWrapper):
         return {"budget": budget(record, self.average, self.effort, self.spread, self.scale)}
 
 
-class WithMemoryReward(RewardWrapper):
+class WithMemoryReward(OutcomeReward):
     """r_global without the questions for which nothing was retrieved.
 
     Args:
@@ -124,14 +124,6 @@ class WithMemoryReward(RewardWrapper):
     Change log:
         * v0.1.0 - added
     """
-
-    distributes_outcome: ClassVar[bool] = True
-
-    def __init__(self, env: Env, spread: str = "uniform", scale: str = "sum") -> None:
-        terms.check_choice("spread", spread, terms.SPREADS)
-        terms.check_choice("scale", scale, terms.SCALES)
-        super().__init__(env, spread=spread, scale=scale)
-        self.spread, self.scale = spread, scale
 
     def names(self) -> tuple[str, ...]:
         """The one term."""
