@@ -1,6 +1,6 @@
 """The same queries over many memories that share their texts, as counterfactual memories do.
 
-`Rankings` gives what a `BM25Index` made anew for each memory would give, ten times as fast: the words of a text are counted once.
+`Rankings` gives what a `BM25Index` made anew for each memory would give, only faster: the words of a text are counted once.
 """
 
 from __future__ import annotations
