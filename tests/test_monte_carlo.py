@@ -73,7 +73,7 @@ def test_a_deterministic_policy_gives_the_value_of_its_one_continuation(seed):
         watched.append(list(seen))
         return [tidy(each) for each in seen]
 
-    found = continuation_values(record, StepGame(record, READER), policy, 1)
+    found = continuation_values(StepGame(record, READER), policy, 1)
     for t, snapshot in enumerate(snapshots):
         value, seen = played_on(snapshot, tidy)
         assert found.means[t] == value
@@ -81,7 +81,7 @@ def test_a_deterministic_policy_gives_the_value_of_its_one_continuation(seed):
     assert found.means[-1] == record.r_global
     assert np.isnan(found.errors[:-1]).all()
     assert found.errors[-1] == 0
-    several = continuation_values(record, StepGame(record, READER), lambda seen, _: [tidy(each) for each in seen], 3)
+    several = continuation_values(StepGame(record, READER), lambda seen, _: [tidy(each) for each in seen], 3)
     np.testing.assert_allclose(several.means, found.means, atol=1e-15)
     np.testing.assert_allclose(several.errors, 0, atol=1e-15)
 
@@ -100,7 +100,7 @@ def test_each_continuation_is_that_of_an_episode_played_alone_with_its_own_gener
         alone[t, k], _ = played_on(snapshots[t], lambda seen, rng=rng: fickle(seen, rng))
     assert alone.std() > 0
     for count in (2, K):  # more continuations leave the first ones as they are
-        found = continuation_values(record, StepGame(record, READER), policy, count, seed)
+        found = continuation_values(StepGame(record, READER), policy, count, seed)
         first = alone[:, :count]
         np.testing.assert_allclose(found.means[:-1], first.mean(axis=1), atol=1e-15)
         np.testing.assert_allclose(found.errors[:-1], first.std(axis=1, ddof=1) / np.sqrt(count), atol=1e-15)
@@ -122,7 +122,7 @@ def test_values_and_advantages_of_the_published_example():
         return messages
 
     record = play([[("INSERT", "ann jazz")], [("DELETE", "0.0")], [("INSERT", "ann tea")]], {"ann": "tea"})
-    found = continuation_values(record, StepGame(record, KeyReader()), policy, 4, seed)
+    found = continuation_values(StepGame(record, KeyReader()), policy, 4, seed)
     assert found.means.tolist() == [0.5, 0.75, 0.25, 1.0]
     # Standard deviations (ddof = 1) of two, three and one of four: sqrt(1/3), 1/2, 1/2; halved for the mean of four.
     np.testing.assert_allclose(found.errors, [np.sqrt(1 / 3) / 2, 0.25, 0.25, 0], atol=1e-12)
@@ -139,7 +139,7 @@ def test_advantages_sum_to_what_the_episode_is_worth_beyond_its_policy():
 def test_a_policy_that_adds_nothing_leaves_the_worth_of_each_prefix():
     record, _ = recorded(0)
     game = StepGame(record, READER)
-    found = continuation_values(record, game, skip_all, 2)
+    found = continuation_values(game, skip_all, 2)
     assert found.means.tolist() == [game.value(range(t)) for t in range(STREAM.T + 1)]
 
 
@@ -149,12 +149,12 @@ def test_messages_are_read_in_the_dialect_of_the_episode():
     for dialect, value in (("json", 0.0), ("function_calls", 1.0)):
         record.settings["dialect"] = dialect
         game = StepGame(record, KeyReader())
-        assert continuation_values(record, game, lambda seen, _: [call] * len(seen), 1).means[0] == value
+        assert continuation_values(game, lambda seen, _: [call] * len(seen), 1).means[0] == value
 
 
 def test_messages_that_are_none_change_nothing():
     record = play([[("INSERT", "ann tea")], [("SKIP",)]], {"ann": "tea"})
-    found = continuation_values(record, StepGame(record, KeyReader()), lambda seen, _: [None] * len(seen), 2)
+    found = continuation_values(StepGame(record, KeyReader()), lambda seen, _: [None] * len(seen), 2)
     assert found.means.tolist() == [0, 1, 1]
 
 
@@ -163,14 +163,14 @@ def test_another_number_of_messages_is_refused(surplus):
     record = play([[("INSERT", "ann tea")], [("SKIP",)]], {"ann": "tea"})
     game = StepGame(record, KeyReader())
     with pytest.raises(SettingsError, match=f"gave {3 + surplus} messages for 3 observations"):
-        continuation_values(record, game, lambda seen, _: ["[]"] * (len(seen) + surplus), 3)
+        continuation_values(game, lambda seen, _: ["[]"] * (len(seen) + surplus), 3)
 
 
 @pytest.mark.parametrize("continuations", [0, -1, 2.5, True, None])
 def test_continuations_must_be_a_count(continuations):
     record = play([[("SKIP",)]], {"ann": "tea"})
     with pytest.raises(SettingsError, match="continuations must be"):
-        continuation_values(record, StepGame(record, KeyReader()), skip_all, continuations)
+        continuation_values(StepGame(record, KeyReader()), skip_all, continuations)
 
 
 def test_a_failing_reader_gives_no_values():
@@ -180,4 +180,4 @@ def test_a_failing_reader_gives_no_values():
 
     record = play([[("INSERT", "ann tea")]], {"ann": "tea"})
     with pytest.raises(ReaderError, match="503"):
-        continuation_values(record, StepGame(record, Failing()), skip_all)
+        continuation_values(StepGame(record, Failing()), skip_all)

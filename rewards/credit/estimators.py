@@ -176,5 +176,5 @@ def monte_carlo(record: EpisodeRecord, reader: Reader, policy: Policy, continuat
 
     Source: VinePPO, arXiv 2410.01679; see `rewards.credit.monte_carlo`.
     """
-    values = continuation_values(record, StepGame(record, reader), policy, continuations, seed)
+    values = continuation_values(StepGame(record, reader), policy, continuations, seed)
     return tuple(monte_carlo_advantages(values).tolist())

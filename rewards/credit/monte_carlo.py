@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from memenvs.episode import Observation
 from memenvs.errors import SettingsError, whole
 from memenvs.memory import MemoryBank, parse_operations
-from memenvs.record import EpisodeRecord
 from rewards.credit.replay import StepGame, settings_of
 
 Policy = Callable[[Sequence[Observation], Sequence[np.random.Generator]], Sequence[str]]
@@ -32,16 +31,13 @@ class Continuations(NamedTuple):
     """(T + 1,): standard errors; 0 for the last, NaN where K = 1."""
 
 
-def continuation_values(
-    record: EpisodeRecord, game: StepGame, policy: Policy, continuations: int = 8, seed: int = 0
-) -> Continuations:
+def continuation_values(game: StepGame, policy: Policy, continuations: int = 8, seed: int = 0) -> Continuations:
     """V(M_t): mean r_global of K episodes that play on from the memory before step t.
 
     All continuations move in lock-step, so that the policy decides for up to K T of them at once. Chunk questions are not read.
 
     Args:
-        record: a finished episode.
-        game: its step game, whose reader answers.
+        game: the step game of a finished episode; its reader answers.
         policy: plays on.
         continuations: K per memory.
         seed: decides the policy's draws: one generator per (seed, t, k).
@@ -53,6 +49,7 @@ def continuation_values(
     Source: VinePPO, arXiv 2410.01679 (McGill-NLP/VinePPO@efe7228, K = 9).
     """
     continuations = whole("continuations", continuations, 1)
+    record = game.record
     T, dialect = record.T, settings_of(record).dialect
     banks: list[MemoryBank] = []
     rngs: list[np.random.Generator] = []

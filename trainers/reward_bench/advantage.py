@@ -36,7 +36,7 @@ def advantage(settings: BenchSettings, methods: Sequence[Method], predictor: Any
         # Equal seeds over the rollouts: their continuations share luck, which centring over the group takes out.
         seed = int(np.random.default_rng([settings.seed, cell.stream, half]).integers(2**31))
         values = [
-            continuation_values(played.record, game, played.policy, settings.continuations // 2, seed)
+            continuation_values(game, played.policy, settings.continuations // 2, seed)
             for played, game in zip(group, games, strict=True)
         ]
         halves.append([monte_carlo_advantages(value).tolist() for value in values])
