@@ -43,7 +43,7 @@ def results_in(folder):
 def measured(tmp_path_factory):
     """Rows of the main scope by method, and the folder, of a small measurement of everything."""
     folder = tmp_path_factory.mktemp("bench")
-    found = run(replace(SMALL, out=folder))
+    found = run(replace(SMALL, out=folder)).rows
     return {row["method"]: row for row in found if row["scope"] == "builtin"}, folder
 
 
@@ -112,12 +112,12 @@ def test_numbers_do_not_depend_on_the_number_of_workers(tmp_path):
 
 
 def test_a_cut_off_measurement_goes_on_and_gives_the_same(tmp_path):
-    whole = run(replace(FAST, out=tmp_path))
+    whole = run(replace(FAST, out=tmp_path)).rows
     path = tmp_path / "cells.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     kept = "".join(lines[:6])
     path.write_text(kept + lines[6][:50])
-    again = run(replace(FAST, out=tmp_path, workers=1))
+    again = run(replace(FAST, out=tmp_path, workers=1)).rows
     assert path.read_text().startswith(kept)
     assert without_time(again) == without_time(whole)
     assert len(path.read_text().splitlines()) == len(lines)
@@ -181,7 +181,7 @@ def my_module(tmp_path, monkeypatch):
 def test_a_wrapper_of_ones_own_is_measured_by_what_it_pays(my_module, tmp_path):
     wrappers = ("my_rewards:Writes", "my_rewards:Paid", "finemem")
     settings = replace(FAST, out=tmp_path / "out", estimators=("none",), wrappers=wrappers, sweep=())
-    found = {row["method"]: row for row in run(settings) if row["scope"] == "builtin"}
+    found = {row["method"]: row for row in run(settings).rows if row["scope"] == "builtin"}
     assert set(found) == {f"wrapper {name}" for name in wrappers}
     cell = next(c for c in all_cells(settings, len) if c.kind == "attribution")
     record = play_cell(settings, cell).record
@@ -216,11 +216,11 @@ def test_real_streams_are_measured_too(shared, tmp_path):
         FAST, out=tmp_path, estimators=("evidence-cited", "redistribution"), data=(str(folder),), episodes=0
     )
     settings = replace(settings, groups=0, sweep=(), data_episodes=1, data_questions=3)
-    found = run(settings)
+    found = run(settings).rows
     assert {row["scope"] for row in found} == {f"data {folder}"}
     assert all(row["episodes"] + row["flat"] == len(BEHAVIOURS) for row in found)
     # A file alone has no training split that a predictor could be fitted on.
-    found = run(replace(settings, out=tmp_path / "file", data=(str(folder / "test.parquet"),)))
+    found = run(replace(settings, out=tmp_path / "file", data=(str(folder / "test.parquet"),))).rows
     row = next(row for row in found if row["method"] == "redistribution")
     assert (row["episodes"], "needs a predictor" in row["reason"]) == (0, True)
 

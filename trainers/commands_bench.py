@@ -32,11 +32,19 @@ def bench_rewards(settings: Bench = BenchSettings()) -> None:
     With rollouts of a trained policy, and real streams too:
         memenvs bench-rewards --policy runs/train --data path/to/folder --out runs/bench-policy
 
-    The same command goes on where a killed measurement stopped.
+    Then train a policy with each estimator, and see which measure predicts what is learned:
+        memenvs bench-rewards --train
+
+    The same command goes on where a killed one stopped.
 
     Args:
         settings: what is measured, and on how much.
     """
-    from trainers.reward_bench.run import run
+    if settings.train:
+        from trainers.credit_study import study
 
-    run(settings)
+        study(settings)
+    else:
+        from trainers.reward_bench.run import run
+
+        run(settings)

@@ -73,19 +73,23 @@ def bootstrap_pearson(pairs: Sequence[ArrayLike], draws: int = 4000, seed: int =
     Returns:
         The correlation with the 2.5 % and 97.5 % points; 0 where one side is constant, NaN without any pairs.
     """
-    tables = [np.asarray(table, np.float64).reshape(-1, 2) for table in pairs]
-    if not sum(map(len, tables)):
+    sums = np.array([correlation_sums(group) for group in pairs])
+    if not len(sums) or not sums[:, 0].any():
         return Interval(float("nan"), float("nan"), float("nan"))
-    # What a correlation needs of each group: n, sums, squares and products; a resample adds them up.
-    sums = np.array([[len(t), *t.sum(0), *(t**2).sum(0), (t[:, 0] * t[:, 1]).sum()] for t in tables])
-    counts = np.random.default_rng(seed).multinomial(len(tables), np.full(len(tables), 1 / len(tables)), size=draws)
-    low, high = np.percentile(_pearson(counts @ sums), [2.5, 97.5])
-    return Interval(float(_pearson(sums.sum(0, keepdims=True))[0]), float(low), float(high))
+    counts = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
+    low, high = np.percentile(correlations(counts @ sums), [2.5, 97.5])
+    return Interval(float(correlations(sums.sum(0))), float(low), float(high))
 
 
-def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlations from rows of (n, sum x, sum y, sum xx, sum yy, sum xy)."""
-    n, x, y, xx, yy, xy = sums.T
+def correlation_sums(pairs: ArrayLike) -> NDArray[np.float64]:
+    """What a Pearson correlation needs of (n, 2) pairs: n, sums, sums of squares, sum of products; (6,) float64, additive."""
+    table = np.asarray(pairs, np.float64).reshape(-1, 2)
+    return np.array([len(table), *table.sum(0), *(table**2).sum(0), (table[:, 0] * table[:, 1]).sum()])
+
+
+def correlations(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson correlations from (..., 6) sums as `correlation_sums` gives them; 0 where a side is constant."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     n = np.maximum(n, 1)
     variances = [square / n - (total / n) ** 2 for total, square in ((x, xx), (y, yy))]
     # What is left of the variance of equal numbers is rounding.

@@ -1,8 +1,8 @@
-"""Fidelity against cost."""
+"""Figures: fidelity against cost, and what was learned against fidelity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from trainers.reward_bench.prediction import Prediction
 from trainers.reward_bench.summary import WHOLE, Row
 
 COLOURS = {"estimator": "#2166ac", "control": "#7f7f7f", "wrapper": "#b2182b"}
@@ -59,21 +60,53 @@ def _panel(axes: Axes, points: Sequence[Row], key: str) -> None:
             row["calls"], row[key], [[max(0.0, low)], [max(0.0, high)]], fmt="o", ms=5, lw=1, color=COLOURS[row["kind"]]
         )
     axes.margins(x=0.2)
-    _label(axes, points, key)
+    _label(axes, [(row["method"], row["calls"], row[key]) for row in points])
 
 
-def _label(axes: Axes, points: Sequence[Row], key: str) -> None:
-    """Names beside their points, moved apart from below where they would lie on each other."""
+def study_figure(
+    panels: Mapping[str, Mapping[str, float]],
+    outcome: Mapping[str, float],
+    predictions: Mapping[str, Prediction],
+    path: Path,
+    title: str = "",
+) -> None:
+    """What was learned over what was measured, a panel per measure.
+
+    Args:
+        panels: measure -> method -> its value.
+        outcome: method -> held-out r_global.
+        predictions: measure -> rank correlation of the two.
+        path: of the PNG.
+        title: above the plot.
+    """
+    columns = min(2, len(panels)) or 1
+    lines = -(-len(panels) // columns) or 1
+    figure, grid = plt.subplots(lines, columns, figsize=(8 * columns, 5.5 * lines), layout="constrained", squeeze=False)
+    for axes, (measure, values) in zip(grid.ravel(), panels.items(), strict=False):
+        found = predictions[measure]
+        axes.scatter(list(values.values()), [outcome[name] for name in values], color=COLOURS["estimator"], s=25)
+        axes.set(xlabel=measure.replace("_", " "), ylabel="held-out r_global after training")
+        axes.set_title(f"Spearman over methods {found.spearman:.2f} [{found.low:.2f}, {found.high:.2f}]", fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.margins(x=0.2)
+        _label(axes, [(name, value, outcome[name]) for name, value in values.items()])
+    for axes in grid.ravel()[len(panels) :]:
+        axes.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, dpi=140)
+    plt.close(figure)
+
+
+def _label(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Names beside their points (name, x, y), moved up where they would lie on each other."""
     axes.figure.canvas.draw()
-    height = 11  # points of one line of text
+    height = 11  # of a line of text, in points
     placed: list[tuple[float, float]] = []
-    for row in sorted(points, key=lambda row: row[key]):
-        x, y = axes.transData.transform((row["calls"], row[key])) * 72 / axes.figure.dpi
-        text_y = y
+    for name, x, y in sorted(points, key=lambda point: point[2]):
+        at_x, at_y = axes.transData.transform((x, y)) * 72 / axes.figure.dpi
+        text_y = at_y
         for other_x, other_y in placed:
-            if abs(other_x - x) < 95 and other_y + height > text_y >= other_y - height:
+            if abs(other_x - at_x) < 95 and other_y + height > text_y >= other_y - height:
                 text_y = other_y + height
-        placed.append((x, text_y))
-        axes.annotate(
-            row["method"], (row["calls"], row[key]), (6, text_y - y - 3), textcoords="offset points", fontsize=7.5
-        )
+        placed.append((at_x, text_y))
+        axes.annotate(name, (x, y), (6, text_y - at_y - 3), textcoords="offset points", fontsize=7.5)

@@ -33,15 +33,19 @@ def kind_of(cell: Cell) -> Kind:
 
 def fit_all(settings: BenchSettings, methods: Sequence[Method], cells: Sequence[Cell]) -> dict[Kind, Fitted]:
     """A predictor for each kind of cell, where a method needs one. A source without a training split gets none."""
-    if not any("predictor" in ESTIMATORS[m.name].needs for m in methods if m.kind == "estimator"):
+    if not any(map(needs_predictor, methods)):
         return {}
     found: dict[Kind, Fitted] = {}
     for kind in dict.fromkeys(map(kind_of, cells)):
-        alike = [cell for cell in cells if kind_of(cell) == kind]
-        fitted = _fit(settings, alike, 0 if kind[1] else 1)
+        fitted = _fit(settings, [cell for cell in cells if kind_of(cell) == kind], 0 if kind[1] else 1)
         if fitted is not None:
             found[kind] = fitted
     return found
+
+
+def needs_predictor(method: Method) -> bool:
+    """Whether a method is an estimator with a learned predictor."""
+    return method.kind == "estimator" and "predictor" in ESTIMATORS[method.name].needs
 
 
 def _fit(settings: BenchSettings, cells: Sequence[Cell], first: int) -> Fitted | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -30,11 +30,19 @@ from trainers.reward_bench.summary import Row, episode_lines, noise_ceiling, row
 from trainers.reward_bench.table import main_table, reasons, scope_table
 
 
-def run(settings: BenchSettings) -> list[Row]:
-    """Measure what is not measured yet, print the tables, write all files.
+class Measurement(NamedTuple):
+    """What came out."""
 
-    Returns:
-        The rows of table.json; see `trainers.reward_bench.summary.rows`.
+    methods: list[Method]
+    """In the order in which they were named."""
+    results: list[tuple[Cell, dict[str, Any]]]
+    """Of each part."""
+    rows: list[Row]
+    """Of table.json; see `trainers.reward_bench.summary.rows`."""
+
+
+def run(settings: BenchSettings) -> Measurement:
+    """Measure what is not measured yet, print the tables, write all files.
 
     Raises:
         SettingsError: an unknown estimator or reward, or a wrapper that fails.
@@ -54,7 +62,8 @@ def run(settings: BenchSettings) -> list[Row]:
         for cell, result in in_parallel(work, todo, settings.workers):
             ledger.add(cell.key, result)
             bars.advance(bar)
-    return report(settings, methods, [(cell, ledger.results[cell.key]) for cell in cells], console)
+    results = [(cell, ledger.results[cell.key]) for cell in cells]
+    return Measurement(methods, results, report(settings, methods, results, console))
 
 
 def measured(

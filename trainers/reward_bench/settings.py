@@ -17,6 +17,9 @@ QUICK = {
     "group_size": 6,
     "continuations": 8,
     "predictor_episodes": 60,
+    "train_seeds": 2,
+    "train_updates": 20,
+    "train_streams": 50,
 }
 """Sizes of a quick look."""
 
@@ -76,6 +79,14 @@ class BenchSettings:
     """Random coalitions of the linear datamodelling score."""
     predictor_episodes: int = 240
     """Training-split episodes that estimators with a learned predictor may be fitted on."""
+    train: bool = False
+    """Then train a policy with each of them, and show how well each measure predicts what it learns."""
+    train_seeds: int = 8
+    """Runs for each."""
+    train_updates: int = 120
+    """Policy updates of a run; episodes are 8 times as many."""
+    train_streams: int = 200
+    """Held-out streams that the trained policies are tested on."""
     seed: int = 0
     """Decides streams, behaviour and every draw."""
     workers: int = 0
@@ -92,7 +103,7 @@ class BenchSettings:
             "episodes": 0, "groups": 0, "sweep_episodes": 0, "exact_steps": 0, "seed": 0, "workers": 0,
         } | dict.fromkeys(
             ("data_episodes", "data_questions", "data_max_operations", "data_max_item_tokens", "k", "max_operations",
-             "max_item_tokens"), 1,
+             "max_item_tokens", "train_seeds", "train_updates", "train_streams"), 1,
         )  # fmt: skip
         for name, least in at_least.items():
             if getattr(self, name) < least:
@@ -129,7 +140,7 @@ class BenchSettings:
         return {
             name: value
             for name, value in replace(self, quick=False).to_json().items()
-            if name not in ("out", "workers", "quick")
+            if name not in ("out", "workers", "quick") and not name.startswith("train")
         }
 
 

@@ -43,7 +43,8 @@ def rows(methods: Sequence[Method], results: Results) -> list[Row]:
         ``method``, ``kind``, ``scope``; ``episodes`` that it served, ``unserved`` ones and the first ``reason``; ``flat`` (episodes
         whose true credit is constant: they rank nothing and are left out), ``failures`` of the reader; ``degenerate`` (episodes
         with constant credit); the mean of each metric with ``_low`` and ``_high`` (95 %, bootstrap over streams); ``calls`` and
-        ``seconds`` per episode; in the main scope ``advantage`` with its interval (bootstrap over groups) and ``groups``.
+        ``seconds`` per episode (per rollout where there are groups alone); in the main scope ``advantage`` with its interval
+        (bootstrap over groups) and ``groups``.
     """
     found = []
     for scope, belongs in scopes(results).items():
@@ -85,7 +86,7 @@ def _row(method: Method, scope: str, inside: Results, groups: Sequence[Mapping[s
             row |= _with_interval(metric, over_streams((cell, entry[metric]) for cell, entry in served))
         for name in ("calls", "seconds"):
             row[name] = float(np.mean([entry[name] for _, entry in served]))
-    return row | _advantage(method, trained)
+    return _advantage(method, trained) | row
 
 
 def over_streams(values: Iterable[tuple[Cell, float | None]]) -> Interval:
@@ -104,7 +105,9 @@ def _advantage(method: Method, groups: Sequence[Mapping[str, Any]]) -> Row:
     if not served:
         return {}
     pairs = [advantage_fidelity(entry["credit"], np.mean(group["halves"], axis=0)) for entry, group in served]
-    return {"groups": len(served)} | _with_interval("advantage", bootstrap_pearson(pairs))
+    rollouts = sum(len(entry["credit"]) for entry, _ in served)
+    costs = {name: sum(entry[name] for entry, _ in served) / rollouts for name in ("calls", "seconds")}
+    return {"groups": len(served)} | costs | _with_interval("advantage", bootstrap_pearson(pairs))
 
 
 def _with_interval(name: str, interval: Interval) -> Row:
