@@ -257,7 +257,9 @@ class FineMemReward(RewardWrapper):
 
     def weights_of_terms(self) -> dict[str, float]:
         """Evidence counts 1, the others their weights."""
-        return {"evidence": 1.0} | {name.removesuffix("_weight"): weight for name, weight in self.weights.items() if weight}
+        return {"evidence": 1.0} | {
+            name.removesuffix("_weight"): weight for name, weight in self.weights.items() if weight
+        }
 
     def terms(self, record: EpisodeRecord) -> dict[str, Terms]:
         """``{"evidence": ..., "format": ..., "chunk": ..., "compression": ...}``; terms of weight 0 are left out."""
