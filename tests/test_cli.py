@@ -27,7 +27,7 @@ def test_envs_as_json(capsys):
     assert found["FineMem-Memalpha-Flat-v0"]["observation"] == "array"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "envs", "play", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "envs", "play", "demo", "bench-rewards"])
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -39,13 +39,15 @@ def test_help_teaches(command, capsys):
     assert f"memenvs {command}" in examples
     if command == "train":
         assert "memenvs train --reward my_module:MyReward" in examples
+    if command == "bench-rewards":
+        assert "memenvs bench-rewards --wrappers my_module:MyReward" in examples
 
 
 def test_the_overview_names_each_command_once_and_shortly(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for command in ("train", "evaluate", "envs", "play", "demo"):
+    for command in ("train", "evaluate", "envs", "play", "demo", "bench-rewards"):
         assert f"• {command} " in text
     assert "--reward" not in text
 
@@ -169,6 +171,10 @@ def test_play_stops_when_the_person_does():
         (["train", "--env-id", "Foo-v0"], "`Foo` doesn't exist"),
         (["train", "--env-id", "FineMem-Memalpha-Flat-v0"], "gives arrays"),
         (["train", "--seed", "-1"], "seed must be at least 0"),
+        (["bench-rewards", "--estimators", "evidence-sited"], "Did you mean 'evidence-cited'?"),
+        (["bench-rewards", "--wrappers", "my_modul:MyReward"], "cannot be imported"),
+        (["bench-rewards", "--data", "no/such/folder"], "no such file or folder"),
+        (["bench-rewards", "--policy", "tests"], "holds no checkpoint"),
     ],
 )
 def test_mistakes_are_explained_without_a_traceback(arguments, message, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def cost_figure(rows: Sequence[Row], ceiling: float | None, path: Path, title: s
     """
     panels = {key: label for key, label in PANELS.items() if any(key in r and r["scope"] == WHOLE for r in rows)}
     figure, grid = plt.subplots(
-        1, max(1, len(panels)), figsize=(8 * max(1, len(panels)), 6.5), layout="constrained", squeeze=False
+        1, max(1, len(panels)), figsize=(7 * max(1, len(panels)), 6.5), layout="constrained", squeeze=False
     )
     for axes, (key, label) in zip(grid[0], panels.items(), strict=False):
         points = [row for row in rows if row["scope"] == WHOLE and row.get(key) is not None and "calls" in row]
@@ -51,14 +51,15 @@ def cost_figure(rows: Sequence[Row], ceiling: float | None, path: Path, title: s
 def _panel(axes: Axes, points: Sequence[Row], key: str) -> None:
     # A control asks nothing: the axis is linear up to one call.
     axes.set_xscale("symlog", linthresh=1)
-    axes.set(xlabel="unique reader calls per episode")
+    axes.set(xlabel="unique reader calls per episode (hollow: not all episodes were served)")
     axes.axhline(0, color="black", lw=0.5)
     axes.grid(alpha=0.3)
     for row in points:
         low, high = row[key] - row[f"{key}_low"], row[f"{key}_high"] - row[key]
-        axes.errorbar(
-            row["calls"], row[key], [[max(0.0, low)], [max(0.0, high)]], fmt="o", ms=5, lw=1, color=COLOURS[row["kind"]]
-        )
+        errors = [[max(0.0, low)], [max(0.0, high)]]
+        colour = COLOURS[row["kind"]]
+        fill = "white" if row["unserved"] else colour
+        axes.errorbar(row["calls"], row[key], errors, fmt="o", ms=5, lw=1, color=colour, mfc=fill)
     axes.margins(x=0.2)
     _label(axes, [(row["method"], row["calls"], row[key]) for row in points])
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from memenvs.errors import SettingsError
 from memenvs.version import __version__
+from trainers import checkpoint
 from trainers.comparison import plain, write_table
 from trainers.pool import in_parallel
 from trainers.progress import bars as progress_bars
@@ -80,9 +81,11 @@ def _deciding(settings: BenchSettings, methods: Sequence[Method]) -> dict[str, A
     """Everything that decides the results of the parts."""
     data = {d: opened(settings.environment(d, MIXED_ENV, settings.k), "test").fingerprint for d in settings.data}
     own = {f"source of {name}": text for name, text in sources(methods).items()}
-    return (
-        {"memenvs": __version__} | settings.deciding() | {"methods": [m.name for m in methods], "datasets": data} | own
-    )
+    more: dict[str, Any] = {"methods": [m.name for m in methods], "datasets": data}
+    if settings.policy is not None:
+        state = checkpoint.read_state(checkpoint.find(settings.policy))
+        more["policy_of"] = [state["fingerprint"], state["update"]]
+    return {"memenvs": __version__} | settings.deciding() | more | own
 
 
 def _try_wrappers(settings: BenchSettings, methods: Sequence[Method], cells: Sequence[Cell]) -> None:
