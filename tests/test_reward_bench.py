@@ -16,7 +16,7 @@ from memenvs.reading import ExtractiveReader
 from trainers.reward_bench.cells import BEHAVIOURS, MIXED_ENV, Cell, all_cells, families
 from trainers.reward_bench.episodes import play_cell
 from trainers.reward_bench.ledger import Ledger
-from trainers.reward_bench.methods import all_methods, chunk_readings
+from trainers.reward_bench.methods import Method, all_methods, chunk_readings, measure
 from trainers.reward_bench.run import run
 from trainers.reward_bench.settings import BenchSettings
 
@@ -281,3 +281,13 @@ def test_unknown_methods_are_refused(values, message):
 def test_settings_out_of_range_are_refused(values):
     with pytest.raises(SettingsError):
         replace(SMALL, **values)
+
+
+def test_rollouts_of_a_group_share_the_draws_of_an_estimator_but_not_of_the_random_control():
+    cell = next(c for c in all_cells(SMALL, len) if c.kind == "advantage")
+    played = play_cell(SMALL, cell)
+    for name, kind, shared in (("monte-carlo", "estimator", True), ("random", "control", False)):
+        method = Method(name, kind)
+        one, other = (measure(method, played, None, (1, 2), rollout).credit for rollout in (0, 1))
+        assert (one == other) is shared
+        assert measure(method, played, None, (1, 3)).credit != one

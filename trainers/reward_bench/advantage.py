@@ -43,7 +43,7 @@ def advantage(settings: BenchSettings, methods: Sequence[Method], predictor: Any
     found: dict[str, Any] = {}
     for number, method in enumerate(methods):
         measured = [
-            measure(method, played, predictor, (settings.seed, cell.stream, number, 2 + g))
+            measure(method, played, predictor, (settings.seed, cell.stream, number, 2), g)
             for g, played in enumerate(group)
         ]
         entry: dict[str, Any] = {

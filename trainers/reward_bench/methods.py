@@ -102,14 +102,16 @@ def _given(method: Method) -> str:
     return method.name.removeprefix("wrapper ")
 
 
-def measure(method: Method, played: Played, predictor: Any, seed: Sequence[int]) -> Measured:
+def measure(method: Method, played: Played, predictor: Any, seed: Sequence[int], rollout: int = 0) -> Measured:
     """The credit of one episode by one method, with a reader of its own, so that its calls are its own.
 
     Args:
         method: how.
         played: the episode.
         predictor: `rewards.credit.redistribution.ReturnPredictor`, for those that need one.
-        seed: decides the method's draws; no other draw of the measurement has the same.
+        seed: decides the method's draws, which are the same for all rollouts of a group, as `rewards.credit.wrapper.CreditReward`
+            has them: what its samples say by chance about all of them alike is no advantage of any.
+        rollout: number in the group, for the control that draws its credit.
 
     Returns:
         What it said; a method that cannot serve the episode or its reader says why.
@@ -117,7 +119,7 @@ def measure(method: Method, played: Played, predictor: Any, seed: Sequence[int])
     reader = CachedReader(make_reader(played.env.reader))
     started = time.process_time()
     try:
-        credit = _credit(method, played, predictor, seed, reader)
+        credit = _credit(method, played, predictor, seed, rollout, reader)
     except MemenvsError as error:
         return Measured(None, reader.calls, time.process_time() - started, str(error))
     seconds = time.process_time() - started
@@ -126,14 +128,14 @@ def measure(method: Method, played: Played, predictor: Any, seed: Sequence[int])
 
 
 def _credit(
-    method: Method, played: Played, predictor: Any, seed: Sequence[int], reader: CachedReader
+    method: Method, played: Played, predictor: Any, seed: Sequence[int], rollout: int, reader: CachedReader
 ) -> tuple[float, ...]:
     record = played.record
     if method.kind == "wrapper":
         return _wrapped(method, played, reader)
     draw = int(np.random.default_rng(list(seed)).integers(2**31))
     if method.name == "random":
-        return tuple(np.random.default_rng(draw).normal(size=record.T).tolist())
+        return tuple(np.random.default_rng([draw, rollout]).normal(size=record.T).tolist())
     if method.name == "writes":
         return tuple(float(sum(o.valid and o.op != "SKIP" for o in step.operations)) for step in record.steps)
     if method.name == "exact-shapley":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,6 +12,10 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+import agents
+import memenvs
+import rewards
+import trainers.reward_bench
 from memenvs.errors import SettingsError
 from memenvs.version import __version__
 from trainers import checkpoint
@@ -85,7 +90,16 @@ def _deciding(settings: BenchSettings, methods: Sequence[Method]) -> dict[str, A
     if settings.policy is not None:
         state = checkpoint.read_state(checkpoint.find(settings.policy))
         more["policy_of"] = [state["fingerprint"], state["update"]]
-    return {"memenvs": __version__} | settings.deciding() | more | own
+    return {"memenvs": __version__, "code": code_hash()} | settings.deciding() | more | own
+
+
+def code_hash() -> str:
+    """Hash of the sources that work out results: those of changed code are not mixed with older ones."""
+    digest = hashlib.sha256()
+    for package in (memenvs, rewards, agents, trainers.reward_bench):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _try_wrappers(settings: BenchSettings, methods: Sequence[Method], cells: Sequence[Cell]) -> None:
