@@ -6,6 +6,7 @@ import pytest
 
 from memenvs.errors import ScorerError, SettingsError
 from memenvs.scoring import PROFILES, metric_for, score
+from memenvs.scoring.abstention import abstains
 from memenvs.scoring.metrics import keyword_list_share, keyword_share, label_match, substring_match
 
 
@@ -42,8 +43,9 @@ def test_score_takes_the_metric_of_the_source():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_scores_a_right_answer_1_and_a_wrong_one_0(profile):
-    for source in PROFILES[profile]:
-        assert score("12", ["12"], source, profile) == 1.0, source
+    for source, metric in PROFILES[profile].items():
+        right = "not mentioned" if metric is abstains else "12"
+        assert score(right, ["12"], source, profile) == 1.0, source
         assert score("zzz", ["12"], source, profile) == 0.0, source
 
 

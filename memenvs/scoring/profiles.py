@@ -6,6 +6,7 @@
 * both sides are lower-cased and normalised everywhere;
 * every reference counts, not the first alone;
 * a substring match is one of whole words: "no" does not stand in "Norway", and a reference without words never matches;
+* a question that the stream does not answer (LoCoMo's category 5, LongMemEval's "_abs") is right if the prediction says so;
 * sources that their paper gives to a model judge are scored by normalised substring match, which needs no model.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from memenvs.errors import ScorerError, SettingsError, did_you_mean
+from memenvs.scoring.abstention import abstains
 from memenvs.scoring.metrics import (
     exact_match,
     integer_match,
@@ -21,6 +23,7 @@ from memenvs.scoring.metrics import (
     keyword_share,
     label_match,
     substring_match,
+    token_f1,
 )
 
 Metric = Callable[[str, Sequence[str]], float]
@@ -42,6 +45,13 @@ _CORRECTED: dict[str, Metric] = {
     "infbench_sum": keyword_list_share,
     "ruler": substring_match,
     "longmemeval": substring_match,
+    "longmemeval-abstention": abstains,
+    "eventqa": substring_match,
+    "detective_qa": substring_match,
+    "factconsolidation": substring_match,
+    "recsys": keyword_list_share,
+    "locomo": token_f1,
+    "locomo-5": abstains,
 }
 PROFILES: Mapping[str, Mapping[str, Metric]] = {"corrected": _CORRECTED}
 """Metrics by profile and source; a source matches its exact name first, then the longest prefix."""
