@@ -15,6 +15,7 @@ from memenvs.errors import DataError, EpisodeError, SettingsError, did_you_mean,
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.memory.retrieval import BM25Retriever
+from memenvs.memory.retrieval_profiles import retrieval_profile
 from memenvs.reading import Answer, Reader, Reading, make_reader, read
 from memenvs.record import EpisodeRecord
 from memenvs.render import render_episode, render_memory
@@ -85,7 +86,10 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
       open `StreamDataset` too; only with a str can the environment's spec be written as JSON.
     * ``families``: question families of builtin streams; None for all.
     * ``reader``: a name for `memenvs.reading.make_reader`, or a `Reader`.
-    * ``k``, ``idf``: items retrieved per question and the kind of BM25.
+    * ``retrieval``: retrieval profile, see `memenvs.memory.retrieval_profiles`.
+    * ``k``, ``idf``: items retrieved per question and the kind of BM25; None for those of ``retrieval``, by default 5 and
+      "lucene".
+    * ``tokens``: token counter of limits and results, see `memenvs.memory.token_counters`; the agents of `agents` count "words".
     * ``chunk_questions``: how many questions of each chunk are read after its step; 0 for none.
     * ``question_share``: share of the global questions that is asked, sampled with the episode's seed.
     * ``max_operations``, ``max_item_tokens``, ``memory_budget``: limits per step, item and memory; None for none.
@@ -110,8 +114,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         families: Sequence[str] | None = None,
         data_settings: dict[str, Any] | None = None,
         reader: str | Reader = "extractive",
-        k: int = 5,
-        idf: str = "lucene",
+        k: int | None = None,
+        idf: str | None = None,
         chunk_questions: int = 5,
         question_share: float = 1.0,
         max_operations: int | None = None,
@@ -121,6 +125,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         profile: str = "corrected",
         max_chars: int = 65_536,
         render_mode: str | None = None,
+        retrieval: str = "default",
+        tokens: str = "words",
     ) -> None:
         if not isinstance(question_share, (int, float)) or not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be a number in (0, 1], got {question_share!r}")
@@ -138,11 +144,13 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             raise DataError(f"the split {self.dataset.split!r} of {self.dataset.source!r} holds no streams")
         self.reader = make_reader(reader)
         self.settings = EpisodeSettings(
-            k=k,
+            k=retrieval_profile(retrieval).k if k is None else k,
             chunk_questions=chunk_questions,
             limits=MemoryLimits(max_operations, max_item_tokens, memory_budget),
             dialect=dialect,
             profile=profile,
+            retrieval=retrieval,
+            tokens=tokens,
         )
         self.render_mode = render_mode
         self.observation_space = Dict(
@@ -154,14 +162,17 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         )
         self.action_space = UnicodeText(MAX_MESSAGE_CHARS)
         self.max_chars = max_chars
-        self._idf = idf
-        BM25Retriever(idf=idf)  # refuse an unknown idf here rather than at the first reset
+        self._idf = retrieval_profile(retrieval).idf if idf is None else idf
+        self._retriever()  # refuse an unknown idf here rather than at the first reset
         self._question_share = question_share
         self._episode: Episode | None = None
         self._index = -1
         self._seed: int | None = None
         self._record: EpisodeRecord | None = None
         self._prepared: _Prepared | None = None
+
+    def _retriever(self) -> BM25Retriever:
+        return BM25Retriever(idf=self._idf, profile=self.settings.retrieval)
 
     @property
     def episode(self) -> Episode:
@@ -191,7 +202,6 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
                 seed=self._seed,
                 reader=self.reader.name,
                 idf=self._idf,
-                tokens="words",
             )
         return self._record
 
@@ -233,7 +243,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             count = max(1, round(self._question_share * len(stream.questions)))
             order = np.random.default_rng(question_seed).permutation(len(stream.questions))
             asked = sorted(int(i) for i in order[:count])
-        self._episode = Episode(stream, self.settings, asked, retriever=BM25Retriever(idf=self._idf))
+        self._episode = Episode(stream, self.settings, asked, retriever=self._retriever())
         self._index, self._seed = int(index), seed
         self._record = self._prepared = None
         return self._observation(), self._info()

@@ -23,7 +23,9 @@ from memenvs.errors import EpisodeError, SettingsError, whole
 from memenvs.memory.bank import BankSnapshot, MemoryBank, MemoryItem, MemoryLimits, StepReport
 from memenvs.memory.operations import MAX_MESSAGE_CHARS, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
-from memenvs.memory.tokens import TokenCounter, count_tokens
+from memenvs.memory.retrieval_profiles import retrieval_profile
+from memenvs.memory.token_counters import token_counter
+from memenvs.memory.tokens import TokenCounter
 from memenvs.reading.asking import fault
 from memenvs.reading.base import Answer, Reading
 from memenvs.record import EpisodeRecord, ReadingRecord, StepRecord
@@ -45,12 +47,18 @@ class EpisodeSettings:
     """How messages are parsed."""
     profile: str = "corrected"
     """Scoring profile."""
+    retrieval: str = "default"
+    """Retrieval profile, see `memenvs.memory.retrieval_profiles`; ``k`` stays what it is here."""
+    tokens: str = "words"
+    """Token counter, see `memenvs.memory.token_counters`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", whole("k", self.k, 1))
         object.__setattr__(self, "chunk_questions", whole("chunk_questions", self.chunk_questions, 0))
         parse_operations("[]", self.dialect)
         metric_for("builtin-fact", self.profile)
+        retrieval_profile(self.retrieval)
+        token_counter(self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +98,14 @@ class Episode:
 
     Args:
         stream: the material.
-        settings: retrieval width, limits, dialect, profile.
+        settings: retrieval, limits, dialect, scoring profile, token counter.
         questions: indices of the global questions to ask (all by default); a group shares them.
-        count: token counter.
-        retriever: ranks items for a question; exact BM25 by default.
+        count: a token counter of one's own; by default the one that the settings name.
+        retriever: ranks items for a question; by default exact BM25 as the settings name it.
 
     Raises:
-        SettingsError: ``questions`` is empty or holds something else than different indices of the stream's questions.
+        SettingsError: ``questions`` is empty or holds something else than different indices of the stream's questions, or the
+            retriever has another profile than the settings.
         ScorerError: the profile has no metric for a question's source (found here, not at the end of the episode).
     """
 
@@ -105,7 +114,7 @@ class Episode:
         stream: Stream,
         settings: EpisodeSettings = EpisodeSettings(),
         questions: Sequence[int] | None = None,
-        count: TokenCounter = count_tokens,
+        count: TokenCounter | None = None,
         retriever: BM25Retriever | None = None,
     ) -> None:
         if not stream.chunks or not stream.questions:
@@ -114,11 +123,16 @@ class Episode:
         self._asked = tuple(range(total)) if questions is None else _indices(questions, total)
         self.stream, self.settings = stream, settings
         self.questions = tuple(stream.questions[i] for i in self._asked)
-        self.bank = MemoryBank(settings.limits, count)
+        self._count = token_counter(settings.tokens) if count is None else count
+        self.bank = MemoryBank(settings.limits, self._count)
         self.failure: str | None = None
         """Message of the first reader failure, or None."""
-        self._count = count
-        self._retriever = retriever or BM25Retriever()
+        self._retriever = retriever or BM25Retriever(profile=settings.retrieval)
+        if (name := self._retriever.profile.name) != settings.retrieval:
+            raise SettingsError(
+                f"the retriever has the profile {name!r}, the settings say retrieval={settings.retrieval!r}; "
+                "name one profile in both"
+            )
         self._retriever.restore(())  # a retriever that served another episode starts empty
         self._steps: list[StepRecord] = []
         self._final: tuple[ReadingRecord, ...] = ()

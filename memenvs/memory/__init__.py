@@ -3,16 +3,20 @@
 * `MemoryBank` - items with provenance, ``apply``, snapshot, restore, digest.
 * `Operation`, `parse_operations` - what a message says.
 * `BM25Index`, `BM25Retriever` - exact incremental retrieval.
-* `count_tokens` - the default token counter.
+* `RetrievalProfile`, `RETRIEVAL_PROFILES` - retrieval as the published benchmarks do it.
+* `count_tokens`, `token_counter` - the default token counter, and counters by name.
 """
 
 from memenvs.memory.bank import BankSnapshot, Change, MemoryBank, MemoryItem, MemoryLimits, OperationOutcome, StepReport
 from memenvs.memory.bm25 import BM25Index
 from memenvs.memory.operations import Malformed, Operation, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
+from memenvs.memory.retrieval_profiles import RETRIEVAL_PROFILES, RetrievalProfile, retrieval_profile
+from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import count_tokens
 
 __all__ = [
+    "RETRIEVAL_PROFILES",
     "BM25Index",
     "BM25Retriever",
     "BankSnapshot",
@@ -24,8 +28,11 @@ __all__ = [
     "Operation",
     "OperationOutcome",
     "ParseReport",
+    "RetrievalProfile",
     "Retrieved",
     "StepReport",
     "count_tokens",
     "parse_operations",
+    "retrieval_profile",
+    "token_counter",
 ]

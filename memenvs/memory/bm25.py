@@ -17,9 +17,10 @@ from collections import Counter
 import numpy as np
 
 from memenvs.errors import SettingsError, did_you_mean
-from memenvs.memory.tokens import search_tokens
+from memenvs.memory.tokens import SEARCH_TOKENS
 
 IDF_KINDS = ("okapi", "lucene")
+TIES = ("rounded", "stable", "reversed")
 
 
 class _Postings:
@@ -45,17 +46,31 @@ class BM25Index:
         idf: ``"okapi"``: ln(N - df + .5) - ln(df + .5), negative values replaced by ``epsilon`` times the mean idf
             (rank_bm25 0.2.2, BM25Okapi); ``"lucene"``: ln(1 + (N - df + .5) / (df + .5)), always positive.
         epsilon: floor factor of okapi.
+        tokens: ``"words"``: lower-cased words; ``"split"``: pieces between white space, case kept.
+        ties: ``"rounded"``: scores equal to 9 decimals come in insertion order; ``"stable"``: scores equal to the last bit do,
+            as rank_bm25 computes them and `sorted` leaves them; ``"reversed"``: as ``np.argsort(scores)[::-1]`` leaves them
+            (rank_bm25's ``get_top_n``): reverse insertion order up to 16 texts; beyond that numpy's sort is not stable.
 
     Raises:
-        SettingsError: unknown ``idf``.
+        SettingsError: unknown ``idf``, ``tokens`` or ``ties``.
     """
 
-    def __init__(self, k1: float = 1.5, b: float = 0.75, idf: str = "lucene", epsilon: float = 0.25) -> None:
-        if idf not in IDF_KINDS:
-            raise SettingsError(
-                f"idf must be one of {', '.join(IDF_KINDS)}, got {idf!r}.{did_you_mean(idf, IDF_KINDS)}"
-            )
-        self.k1, self.b, self.idf, self.epsilon = k1, b, idf, epsilon
+    def __init__(
+        self,
+        k1: float = 1.5,
+        b: float = 0.75,
+        idf: str = "lucene",
+        epsilon: float = 0.25,
+        tokens: str = "words",
+        ties: str = "rounded",
+    ) -> None:
+        for name, value, known in (("idf", idf, IDF_KINDS), ("tokens", tokens, SEARCH_TOKENS), ("ties", ties, TIES)):
+            if value not in known:
+                raise SettingsError(
+                    f"{name} must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}"
+                )
+        self.k1, self.b, self.idf, self.epsilon, self.tokens, self.ties = k1, b, idf, epsilon, tokens, ties
+        self._tokenize = SEARCH_TOKENS[tokens]
         self._reset()
 
     def _reset(self) -> None:
@@ -86,14 +101,14 @@ class BM25Index:
         """Add a text. Raises KeyError if the id is there already."""
         if item_id in self._slot_of:
             raise KeyError(f"{item_id!r} is in the index already; use update")
-        self._add(item_id, Counter(search_tokens(text)), self._next_order)
+        self._add(item_id, Counter(self._tokenize(text)), self._next_order)
         self._next_order += 1
 
     def update(self, item_id: str, text: str) -> None:
         """Replace a text; its place in the tie order stays. Raises KeyError if the id is unknown."""
         order = int(self._order[self._slot(item_id)])
         self._remove(item_id)
-        self._add(item_id, Counter(search_tokens(text)), order)
+        self._add(item_id, Counter(self._tokenize(text)), order)
         self._compact_if_sparse()
 
     def delete(self, item_id: str) -> None:
@@ -187,6 +202,8 @@ class BM25Index:
 
     def _okapi_mean_idf(self) -> float:
         """Mean over the words of the idf before the floor. Worked out once per change."""
+        if self._mean_idf is None and self.ties != "rounded":
+            self._mean_idf = self._mean_idf_in_order()
         if self._mean_idf is None:
             # Sorted, so that the sum does not depend on the order of past changes.
             pairs = np.array(sorted(pair for pair in self._words_with_df.items() if pair[1]), dtype=np.float64)
@@ -195,10 +212,22 @@ class BM25Index:
             self._mean_idf = float(np.sum(words * idf) / np.sum(words))
         return self._mean_idf
 
+    def _mean_idf_in_order(self) -> float:
+        """The same, summed in the order in which rank_bm25 meets the words, so that ties and signs agree to the last bit."""
+        n, total = len(self), 0.0
+        for word in dict.fromkeys(word for slot in self._live() for word in self._words[slot] or ()):
+            df = self._postings[word].df
+            total += math.log(n - df + 0.5) - math.log(df + 0.5)
+        return total / len(self._postings)
+
+    def _live(self) -> list[int]:
+        """Slots of the texts in insertion order."""
+        return sorted(self._slot_of.values(), key=self._order.__getitem__)
+
     def _slot_scores(self, query: str) -> np.ndarray:
         """Score per slot, float64 ``(slots,)``; 0 for deleted slots and where no word is shared."""
         slots, frequencies, weights, sizes = [], [], [], []
-        for word in search_tokens(query):
+        for word in self._tokenize(query):
             entry = self._postings.get(word)
             if entry is not None:
                 slots.append(np.frombuffer(entry.slots, dtype=np.intc))
@@ -214,15 +243,18 @@ class BM25Index:
     def scores(self, query: str) -> dict[str, float]:
         """Score of every text for ``query``, by id in insertion order."""
         values = self._slot_scores(query)
-        ranked = sorted(self._slot_of.items(), key=lambda pair: self._order[pair[1]])
-        return {item_id: float(values[slot]) for item_id, slot in ranked}
+        return {str(self._ids[slot]): float(values[slot]) for slot in self._live()}
 
     def top_k(self, query: str, k: int) -> list[tuple[str, float]]:
-        """The ``min(k, N)`` best texts as (id, score), best first; ties (to 9 decimals) in insertion order."""
+        """The ``min(k, N)`` best texts as (id, score), best first; among equals ``ties`` decides."""
         if k < 1 or not self._slot_of:
             return []
         values = self._slot_scores(query)
-        key = -np.round(values, 9)
+        if self.ties == "reversed":
+            live = self._live()
+            best = np.array(live)[np.argsort(values[live])[::-1][:k]]
+            return [(str(self._ids[slot]), float(values[slot])) for slot in best]
+        key = -np.round(values, 9) if self.ties == "rounded" else -values
         key[self._lengths[: len(self._ids)] == np.inf] = np.inf
         count = min(k, len(self))
         # Ties at the cut go to the earlier insertion, so everything that reaches the cut is sorted.

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from memenvs.errors import SettingsError, whole
-from memenvs.memory import BM25Retriever, MemoryItem
+from memenvs.memory import MemoryItem
 from memenvs.reading import Reader, Reading
 from memenvs.record import EpisodeRecord
-from rewards.credit.replay import StepGame
+from rewards.credit.replay import StepGame, retriever_of
 from rewards.terms import PHI, Terms, check_choice
 
 Array = NDArray[np.float64]
@@ -163,7 +163,8 @@ def item_shapley(record: EpisodeRecord, reader: Reader, phi: str = "last_write",
     values = frozen_shapley(lambda window: examiner.marks(_readings(record, ranked, window)), m, examiner.k)
     credit = np.zeros(record.T)
     for items, column in zip(ranked, values.T, strict=True):
-        for item, value in zip(items, column, strict=True):
+        # A retrieval profile may find fewer than m items; ranks without an item are worth 0.
+        for item, value in zip(items, column, strict=False):
             credit[_step(item, phi)] += value / n
     return tuple(credit.tolist())
 
@@ -174,7 +175,7 @@ def _step(item: MemoryItem, phi: str) -> int:
 
 def _ranked(record: EpisodeRecord, count: int) -> list[tuple[MemoryItem, ...]]:
     """The best ``count`` items of the final memory for each global question, best first."""
-    retriever = BM25Retriever(idf=record.settings.get("idf", "lucene"))
+    retriever = retriever_of(record)
     retriever.restore(record.memory)
     return [tuple(item for _, item in retriever.top_k(question.question, count)) for question in record.questions]
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from memenvs.episode import EpisodeSettings
 from memenvs.errors import DataError, ReaderError, SettingsError
-from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, MemoryLimits, Operation, count_tokens
+from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, MemoryLimits, Operation, token_counter
 from memenvs.memory.rankings import Rankings
 from memenvs.memory.tokens import TokenCounter
 from memenvs.reading import CachedReader, Reader, Reading
@@ -33,18 +33,19 @@ class Replay:
 
     Args:
         record: a finished episode.
-        count: the episode's token counter.
+        count: the episode's token counter; by default the one that its settings name.
 
     Raises:
         DataError: the record lacks settings, or its operations do not lead to its memory.
     """
 
-    def __init__(self, record: EpisodeRecord, count: TokenCounter = count_tokens) -> None:
+    def __init__(self, record: EpisodeRecord, count: TokenCounter | None = None) -> None:
         self.T = record.T
-        self._count = count
-        self._limits = settings_of(record).limits
+        settings = settings_of(record)
+        self._count = token_counter(settings.tokens) if count is None else count
+        self._limits = settings.limits
         self._writes = _writes(record)
-        self._bank = MemoryBank(self._limits, count)
+        self._bank = MemoryBank(self._limits, self._count)
         # The coalition asked last and the memory after each of its steps: the next one often begins with the same steps.
         self._path: list[int] = []
         self._states = [self._bank.snapshot()]
@@ -91,16 +92,30 @@ class Replay:
 def settings_of(record: EpisodeRecord) -> EpisodeSettings:
     """The settings that an episode was played with.
 
+    Records from before retrieval profiles name neither ``retrieval`` nor ``tokens``: they had what is now the default.
+
     Raises:
         DataError: the record does not say them.
     """
+    before = {"retrieval": "default", "tokens": "words"}
     try:
-        kept = {field.name: record.settings[field.name] for field in fields(EpisodeSettings)}
+        said = before | dict(record.settings)
+        kept = {field.name: said[field.name] for field in fields(EpisodeSettings)}
         return EpisodeSettings(**kept | {"limits": MemoryLimits(**kept["limits"])})
     except (KeyError, TypeError, SettingsError) as error:
         raise DataError(
             f"the record's settings must be those of its episode, as Episode.record writes them; got {dict(record.settings)}"
         ) from error
+
+
+def retriever_of(record: EpisodeRecord) -> BM25Retriever:
+    """A retriever that ranks as the episode's did.
+
+    Raises:
+        DataError: the record lacks settings.
+        SettingsError: its kind of BM25 does not exist, or is not that of its retrieval profile.
+    """
+    return BM25Retriever(idf=record.settings.get("idf"), profile=settings_of(record).retrieval)
 
 
 def _writes(record: EpisodeRecord) -> list[tuple[list[Operation], list[str]]]:
@@ -124,7 +139,7 @@ class Examiner:
     """Scores memories on an episode's global questions as the episode would have: retrieve, read, score.
 
     Args:
-        record: a finished episode; its settings give k, the kind of BM25 and the scoring profile.
+        record: a finished episode; its settings give k, the retrieval and the scoring profile.
         reader: who answers; wrapped in a `CachedReader` unless it is one.
         retriever: ranks items; by default BM25 as in the record's settings.
 
@@ -139,8 +154,9 @@ class Examiner:
         settings = settings_of(record)
         self.k = settings.k
         self._metrics = [metric_for(question.source, settings.profile) for question in record.questions]
-        if retriever is None and record.settings.get("idf", "lucene") != "lucene":
-            retriever = BM25Retriever(idf=record.settings["idf"])
+        if retriever is None and (own := retriever_of(record)).settings != BM25Retriever().settings:
+            retriever = own
+        # None: `Rankings` gives what the default retriever would, sooner.
         self._retriever = retriever
         self._rankings = Rankings([question.question for question in record.questions])
         self._scores: dict[tuple[str, ...], tuple[float, ...]] = {}
@@ -210,7 +226,7 @@ class StepGame:
         record: EpisodeRecord,
         reader: Reader,
         retriever: BM25Retriever | None = None,
-        count: TokenCounter = count_tokens,
+        count: TokenCounter | None = None,
     ) -> None:
         if record.failure is not None:
             raise ReaderError(f"the episode failed and earned nothing that could be shared out: {record.failure}")
