@@ -1,4 +1,4 @@
-"""The command line: ``memenvs train | evaluate | envs | play | demo | bench-rewards``, also as ``python -m memenvs``.
+"""The command line: ``memenvs train | evaluate | envs | play | demo | bench-rewards | data``, also as ``python -m memenvs``.
 
 Each command is a small file in `trainers.commands`; heavy imports wait until a command needs them.
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Union
 
 from memenvs.errors import MemenvsError
 
 DESCRIPTION = "Train and evaluate memory managers. Each command explains itself: memenvs train --help"
+GROUPS = {"data": "Make, check and extend data: memenvs data build --help"}
+"""First lines of the help of groups of commands."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; errors raised on purpose are shown without a traceback."""
     try:
-        import tyro
+        import tyro  # noqa: F401
     except ImportError:
         sys.exit("the command line needs tyro and rich: pip install -e '.[train]'")
     from gymnasium.error import Error as GymnasiumError
@@ -34,11 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.path.append(os.getcwd())
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        markers = (tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
-        if given and given[0] in commands.COMMANDS:
-            tyro.cli(commands.COMMANDS[given[0]], prog=f"memenvs {given[0]}", args=given[1:], config=markers)
-        else:
-            tyro.cli(_overview(commands.COMMANDS), prog="memenvs", description=DESCRIPTION, args=given)
+        _run(commands.COMMANDS, given, "memenvs", DESCRIPTION)
     except (MemenvsError, GymnasiumError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     except BrokenPipeError:
@@ -48,17 +46,37 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("stopped; what was finished is kept")
 
 
-def _overview(known: dict[str, Callable[..., None]]) -> Any:
+def _run(known: Mapping[str, Any], given: list[str], prog: str, description: str) -> None:
+    """Run the command that the first argument names, or show what there is."""
+    import tyro
+
+    markers = (tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
+    command = known.get(given[0]) if given else None
+    if isinstance(command, Mapping):
+        _run(command, given[1:], f"{prog} {given[0]}", GROUPS[given[0]])
+    elif command is not None:
+        tyro.cli(command, prog=f"{prog} {given[0]}", args=given[1:], config=markers)
+    else:
+        tyro.cli(_overview(known), prog=prog, description=description, args=given)
+
+
+def _overview(known: Mapping[str, Any]) -> Any:
     """What tyro shows when no command was named: each with the first line of its help."""
     import tyro
 
+    def shown(name: str, command: Any) -> tuple[Callable[..., None], str]:
+        if isinstance(command, Mapping):
+            return (lambda: None), GROUPS[name]
+        return command, (command.__doc__ or "").partition("\n")[0]
+
+    found = [(name, *shown(name, command)) for name, command in known.items()]
     return Union[  # noqa: UP007 - made at run time
         tuple(
             Annotated[
                 Any,
-                tyro.conf.subcommand(name, constructor=command, description=(command.__doc__ or "").partition("\n")[0]),
+                tyro.conf.subcommand(name, constructor=constructor, description=first),
             ]
-            for name, command in known.items()
+            for name, constructor, first in found
         )
     ]
 

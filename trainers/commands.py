@@ -14,6 +14,7 @@ from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
 from trainers.arms import DemoSettings
 from trainers.commands_bench import bench_rewards
+from trainers.commands_data import DATA
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 from trainers.settings import EnvSettings, TrainSettings
 
@@ -311,12 +312,13 @@ def demo(settings: Demo = DemoSettings()) -> None:
     main(settings)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "train": train,
     "evaluate": evaluate,
     "envs": envs,
     "play": play,
     "demo": demo,
     "bench-rewards": bench_rewards,
+    "data": DATA,
 }
-"""Name -> command."""
+"""Name -> command, or the commands of that group."""

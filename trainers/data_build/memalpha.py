@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memenvs.errors import DataError, SettingsError, did_you_mean, whole
+from memenvs.memory.token_counters import token_counter
 from memenvs.streams.builders.books import BookRule, books
 from memenvs.streams.builders.chunk_questions import by_rule
 from memenvs.streams.builders.conversations import lme, perltqa
@@ -45,12 +46,15 @@ class BuildSettings:
     none."""
     per_chunk: int = 5
     """Most questions of a chunk."""
+    tokens: str = "words"
+    """What sizes of chunks count, one of `memenvs.memory.token_counters`; the published sizes are in "o200k" or "qwen"."""
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("instances", 1), ("per_chunk", 1)):
             whole(name, getattr(self, name), least)
         if self.chunk_questions not in ("rules", "none"):
             raise SettingsError(f"chunk_questions must be rules or none, got {self.chunk_questions!r}")
+        token_counter(self.tokens)
 
 
 def build(
@@ -112,7 +116,6 @@ def build(
     manifest = {
         "memenvs": __version__,
         "settings": asdict(settings),
-        "tokens": "words",
         "sources": sources,
         "files": files,
     }
@@ -121,20 +124,24 @@ def build(
 
 
 def _instances(name: str, raw: Raw, settings: BuildSettings) -> tuple[list[Instance], Counter[str]]:
+    count = token_counter(settings.tokens)
     if name == "squad":
         rule = relaxed(PassageRule(), SMALL_QUESTIONS) if settings.small else PassageRule()
-        return squad(raw.records, settings.seed, rule)
+        return squad(raw.records, settings.seed, rule, count)
     if name == "hotpotqa":
         rule = relaxed(HOTPOTQA, SMALL_QUESTIONS) if settings.small else HOTPOTQA
-        return hotpotqa(raw.records, settings.seed, rule)
+        return hotpotqa(raw.records, settings.seed, rule, count)
     if name == "books":
         return books(
-            raw.records, settings.seed, BookRule(least=SMALL_CHUNKS, parts=True) if settings.small else BookRule()
+            raw.records,
+            settings.seed,
+            BookRule(least=SMALL_CHUNKS, parts=True) if settings.small else BookRule(),
+            count,
         )
     if name == "perltqa":
         memories, asked = raw.records
         return perltqa(memories, asked, settings.seed)
-    return lme(raw.records)
+    return lme(raw.records, count=count)
 
 
 def _divide(name: str, found: Sequence[Instance], settings: BuildSettings) -> Splits:
@@ -159,9 +166,9 @@ def _labelled(name: str, raw: Raw, settings: BuildSettings) -> tuple[Splits, dic
         apart, pool = order[: len(order) // 10], order[len(order) // 10 :]
     seen = {text for text, _ in apart}
     pool = [pair for pair in pool if pair[0] not in seen]
-    rule = RULES[name]
-    train = labelled(pool, [], rule, settings.instances, settings.seed, "train")
-    test = labelled(pool, apart, rule, max(1, settings.instances // 9), settings.seed, "test")
+    rule, count = RULES[name], token_counter(settings.tokens)
+    train = labelled(pool, [], rule, settings.instances, settings.seed, "train", count)
+    test = labelled(pool, apart, rule, max(1, settings.instances // 9), settings.seed, "test", count)
     return (train, test), {number: label for label, number in sorted(ids.items())}
 
 

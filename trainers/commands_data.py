@@ -1,0 +1,10 @@
+"""The commands ``memenvs data ...``, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trainers.commands_build import build
+
+DATA: dict[str, Callable[..., None]] = {"build": build}
+"""Name -> command."""
