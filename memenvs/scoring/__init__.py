@@ -1,11 +1,25 @@
 """Scoring: (prediction, references) -> [0, 1] under a named profile.
 
-* `score` - score one prediction.
-* `PROFILES`, `metric_for` - which metric scores which source.
-* `metrics` - the metrics themselves.
+* `score`, `disagreements` - score one prediction; what every profile says about it.
+* `PROFILES`, `metric_for`, `rubric_for` - whose rules; which metric, or which judge's rubric, scores which source.
+* `Judge`, `CachedJudge`, `Rubric`, `Case`, `verdicts` - a model as judge.
+* `corrected`, `metrics`, `abstention` - the default profile and its metrics.
+* `memalpha`, `mab`, `recsys`, `infbench`, `longmemeval`, `locomo` - the published rules; `published` - the metrics they share.
 * `execution` - accuracy turn by turn on running-sum streams.
 """
 
-from memenvs.scoring.profiles import PROFILES, metric_for, score
+from memenvs.scoring.judge import CachedJudge, Case, Judge, Rubric, verdicts
+from memenvs.scoring.profiles import PROFILES, disagreements, metric_for, rubric_for, score
 
-__all__ = ["PROFILES", "metric_for", "score"]
+__all__ = [
+    "PROFILES",
+    "CachedJudge",
+    "Case",
+    "Judge",
+    "Rubric",
+    "disagreements",
+    "metric_for",
+    "rubric_for",
+    "score",
+    "verdicts",
+]

@@ -47,7 +47,9 @@ def parse_reply(reply: str) -> Any:
     return None
 
 
-def summary_scores(fluency: float, recall: float, keypoints: int, precision: float, sentences: float) -> dict[str, float]:
+def summary_scores(
+    fluency: float, recall: float, keypoints: int, precision: float, sentences: float
+) -> dict[str, float]:
     """The scores of one summary from the judge's counts.
 
     Args:

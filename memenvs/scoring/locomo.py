@@ -23,6 +23,19 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ABSENT = ("no information available", "not mentioned")
 
 
+def category_in(source: str) -> str:
+    """The category that a source names ("locomo-3").
+
+    Raises:
+        ScorerError: it names none.
+    """
+    category = source.removeprefix("locomo-")
+    if category not in CATEGORIES:
+        known = ", ".join(f"locomo-{number} ({name})" for number, name in CATEGORIES.items())
+        raise ScorerError(f"LoCoMo's score depends on the question's category, {known}; got {source!r}")
+    return category
+
+
 @lru_cache(maxsize=1)
 def _stemmer() -> Any:
     try:
@@ -65,11 +78,8 @@ def category_f1(prediction: str, gold: Gold, category: str) -> float:
             stands before the first ";"), "5" adversarial (1 if the prediction says that it is not mentioned).
 
     Raises:
-        ScorerError: another category, or nltk is not installed.
+        ScorerError: nltk is not installed.
     """
-    if category not in CATEGORIES:
-        known = ", ".join(f"{number} ({name})" for number, name in CATEGORIES.items())
-        raise ScorerError(f"LoCoMo's score depends on the question's category: {known}; got {category!r}")
     if category == "5":
         return float(any(words in prediction.lower() for words in _ABSENT))
     reference = references_of(gold)[0]

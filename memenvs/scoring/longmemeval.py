@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from memenvs.errors import ScorerError, did_you_mean
 from memenvs.scoring.judge import Case, Rubric
-from memenvs.scoring.memalpha import stored
+from memenvs.scoring.memalpha import after_thinking, stored
 
 _ASK = "I will give you a question, a correct answer, and a response from a model. "
 _CORRECT = _ASK + "Please answer yes if the response contains the correct answer. Otherwise, answer no. "
@@ -55,7 +55,7 @@ def prompt(kind: str, question: str, answer: object, prediction: str) -> str:
     """What the judge is asked about one answer.
 
     Args:
-        kind: one of `TASKS`; "abstention", or any type that ends in "_abs", for an unanswerable question.
+        kind: one of `TASKS`; what begins with "abstention" or ends in "_abs" for an unanswerable question.
         question: the question.
         answer: the right answer, the rubric, or why there is no answer; printed as Python prints it.
         prediction: the response to judge.
@@ -63,7 +63,7 @@ def prompt(kind: str, question: str, answer: object, prediction: str) -> str:
     Raises:
         ScorerError: unknown type.
     """
-    if kind == "abstention" or kind.endswith("_abs"):
+    if kind.startswith("abstention") or kind.endswith("_abs"):
         told, called, asked = _UNANSWERABLE, "Explanation", _IS_FOUND_OUT
     elif kind in TASKS:
         (told, called), asked = TASKS[kind], _IS_CORRECT
@@ -85,22 +85,35 @@ def says_only_yes(reply: str) -> bool:
     return says_yes(reply) and "no" not in reply.lower()
 
 
-def _asked_by_type(case: Case) -> tuple[str, ...]:
+def kind_in(source: str) -> str:
+    """The question's type that a source names ("longmemeval-multi-session"), or ""."""
+    return source.removeprefix("longmemeval-") if source.startswith("longmemeval-") else ""
+
+
+def _by_type(case: Case) -> tuple[str, ...]:
     return (prompt(case.kind, case.question, stored(case.references), case.prediction),)
 
 
-def _asked_with_list(case: Case) -> tuple[str, ...]:
+def _with_list(case: Case) -> tuple[str, ...]:
     answer = case.references if isinstance(case.references, str) else list(case.references)
     return (prompt(case.kind, case.question, answer, case.prediction),)
 
 
-def _asked_as_preference(case: Case) -> tuple[str, ...]:
-    return (prompt("single-session-preference", case.question, stored(case.references), case.prediction),)
-
-
-BY_TYPE = Rubric("longmemeval", _asked_by_type, lambda case, replies: float(says_yes(replies[0])))
+BY_TYPE = Rubric("longmemeval", _by_type, lambda case, replies: float(says_yes(replies[0])))
 """The benchmark's own."""
-WITH_LIST = Rubric("mab-longmemeval", _asked_with_list, lambda case, replies: float(says_yes(replies[0])))
+WITH_LIST = Rubric("mab-longmemeval", _with_list, lambda case, replies: float(says_yes(replies[0])))
 """MemoryAgentBench's: the answer is printed as a list."""
-AS_PREFERENCE = Rubric("memalpha-lme", _asked_as_preference, lambda case, replies: float(says_only_yes(replies[0])))
-"""Mem-alpha's: the preference prompt for every type."""
+
+
+def as_preference(both_tags: bool) -> Rubric:
+    """Mem-alpha's rubric: the preference prompt for every type, shown the prediction after its thinking.
+
+    Args:
+        both_tags: see `memalpha.after_thinking`.
+    """
+
+    def asked(case: Case) -> tuple[str, ...]:
+        shown = after_thinking(case.prediction, both_tags)
+        return (prompt("single-session-preference", case.question, stored(case.references), shown),)
+
+    return Rubric("memalpha-lme", asked, lambda case, replies: float(says_only_yes(replies[0])))

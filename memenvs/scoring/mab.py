@@ -31,9 +31,7 @@ TABLE_METRIC: Mapping[str, str] = {
     "infbench_qa": "rougeL_f1",
     "infbench_choice": "exact_match",
 }
-"""The metric of the published tables by family; infbench_sum and longmemeval are judged by a model."""
-JUDGED = ("longmemeval", "infbench_sum")
-"""Families whose table metric is a model's verdict."""
+"""The metric of the published tables by family; longmemeval and infbench_sum are judged by a model."""
 
 
 def share_found(prediction: str, gold: Gold) -> float:
@@ -120,7 +118,7 @@ def post_process(
 
 def table_score(prediction: str, gold: Gold, source: str, entities: Mapping[str, int] | None = None) -> float:
     """The metric that MemoryAgentBench's tables show for a source. Arguments and errors as `post_process`."""
-    name = next(metric for family, metric in TABLE_METRIC.items() if family in source)
+    name = next((metric for family, metric in TABLE_METRIC.items() if family in source), "substring_exact_match")
     if name not in METRICS or "choice" in source:
         return post_process(prediction, gold, source, entities)[0][name]
     # The same value without the other metrics, so that ROUGE's library is needed for ROUGE alone.
