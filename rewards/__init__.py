@@ -5,9 +5,10 @@
 * `FineMemReward`, `OutcomeReward`, `ChunkStepReward`, `EvidenceReward`, `FormatReward`, `CompressionReward`.
 * `credit` - who earned the outcome, exactly and estimated; `CreditReward` pays any of its estimators.
 * `extras` - outcomes with a condition, `BudgetReward` and `WithMemoryReward`.
+* `memalpha` - Mem-alpha's reward of a step, and of all rows of a batch.
 """
 
-from rewards import credit, extras, terms
+from rewards import credit, extras, memalpha, terms
 from rewards.credit import CreditReward
 from rewards.extras import BudgetReward, WithMemoryReward
 from rewards.wrapper import RewardWrapper, stack_terms
@@ -33,6 +34,7 @@ __all__ = [
     "WithMemoryReward",
     "credit",
     "extras",
+    "memalpha",
     "stack_terms",
     "terms",
 ]
