@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from memenvs.memory import RETRIEVAL_PROFILES, BM25Index, BM25Retriever, MemoryI
 from memenvs.memory.tokens import split_tokens
 from memenvs.reading import make_reader
 from memenvs.streams import Chunk, Question, Stream
+from rewards.credit.items import item_shapley, loo_item
 from rewards.credit.replay import StepGame
 
 ROOM = ["John is 18 years old.", "Mary lives in Paris, France.", "The cat sat on the mat."]
@@ -126,8 +128,8 @@ STREAM = Stream(
 WRITES = ['[{"op": "INSERT", "content": "Ann likes tea."}]', '[{"op": "INSERT", "content": "Ann likes cats."}]']
 
 
-def play(settings: EpisodeSettings) -> Any:
-    episode, reader = Episode(STREAM, settings), make_reader("extractive")
+def play(settings: EpisodeSettings, questions: tuple[Question, ...] = STREAM.questions) -> Any:
+    episode, reader = Episode(replace(STREAM, questions=questions), settings), make_reader("extractive")
     for message in WRITES:
         needs = episode.act(message)
         episode.answer(reader.read(needs))
@@ -146,6 +148,14 @@ def test_credit_replays_a_record_under_its_own_profile():
     game = StepGame(record, make_reader("extractive"))
     # Alone, the first step's item is retrieved; beside the second step's, the tie is lost.
     assert (game.value([0]), game.value([0, 1])) == (1.0, record.r_global)
+
+
+def test_items_that_a_profile_does_not_retrieve_earn_nothing():
+    # Both items hold "Ann", whose idf is negative then: the search tool's threshold leaves nothing to read.
+    record = play(EpisodeSettings(retrieval="memalpha-memory"), (Question("Ann?", ("tea",), "builtin-fact"),))
+    assert record.questions[0].retrieved == ()
+    for estimator in (loo_item, item_shapley):
+        assert estimator(record, make_reader("extractive")) == (0.0, 0.0)
 
 
 def test_a_retriever_of_another_profile_than_the_settings_is_refused():

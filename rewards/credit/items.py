@@ -126,7 +126,8 @@ def loo_item(record: EpisodeRecord, reader: Reader, phi: str = "last_write") -> 
         others = (r for r in range(examiner.k + 1) if r != rank)
         without = examiner.marks(_readings(record, ranked, others))
         for items, whole_score, score in zip(ranked, whole_scores, without, strict=True):
-            credit[_step(items[rank], phi)] += (whole_score - score) / len(ranked)
+            if rank < len(items):  # a retrieval profile may find fewer than k
+                credit[_step(items[rank], phi)] += (whole_score - score) / len(ranked)
     return tuple(credit.tolist())
 
 
