@@ -1,0 +1,224 @@
+"""Mem-alpha's three scorers against the published functions, their vectors and typed-in cases."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memenvs.errors import ScorerError
+from memenvs.scoring import disagreements, metric_for, score
+from memenvs.scoring.memalpha import by_source, level_match
+from memenvs.scoring.metrics import normalize
+from memenvs.scoring.published import (
+    answer_line,
+    boxed_answer,
+    contains,
+    exact,
+    precision_recall,
+    rouge_mean,
+    text_metrics,
+)
+
+TRAIN, EVAL, BASELINE = "memalpha-train", "memalpha-eval", "memalpha-baseline"
+ALL = (TRAIN, EVAL, BASELINE)
+TREC = "icl_trec_coarse_6600shot_balance"
+
+
+def said(prediction, references, source):
+    """What the three say, in the order of ALL."""
+    return tuple(score(prediction, references, source, profile) for profile in ALL)
+
+
+def numbers(output):
+    """The published output with its booleans as numbers."""
+    if isinstance(output, dict):
+        return {name: float(value) for name, value in output.items()}
+    return [float(value) for value in output] if isinstance(output, list) else float(output)
+
+
+def check(vectors, ours):
+    """Equal to 1e-9, and ScorerError exactly where the published function raises."""
+    assert vectors
+    for vector in vectors:
+        if "raises" in vector:
+            with pytest.raises(ScorerError):
+                ours(vector["inputs"])
+        else:
+            assert ours(vector["inputs"]) == pytest.approx(numbers(vector["output"]), abs=1e-9, rel=0), vector
+
+
+def lines(shared, name):
+    return [json.loads(line) for line in (shared / f"oracles/peers/{name}.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "boxed"),
+    [
+        ("The reasoning.\nAnswer: Paris\nDone", "Paris", "The reasoning.\nAnswer: Paris\nDone"),
+        ("Answer: answer: Answer: Paris", "Answer: Paris", "Answer: answer: Answer: Paris"),
+        ("ANSWER:\nParis", "", "ANSWER:\nParis"),
+        ("\n\nParis", "", "Paris"),
+        ("  first \nsecond", "first", "first \nsecond"),
+        (r"so \boxed{ 3 } or \boxed{4}", r"so \boxed{ 3 } or \boxed{4}", "3"),
+        (r"\boxed{{3}}", r"\boxed{{3}}", "{3"),
+        (r"\boxed{3", r"\boxed{3", r"\boxed{3"),
+    ],
+)
+def test_how_an_answer_is_cut_out_of_a_reply(text, line, boxed):
+    assert (answer_line(text), boxed_answer(text)) == (line, boxed)
+
+
+def test_published_substring_match_looks_for_characters():
+    assert contains("Norway", "no") == 1.0
+    assert contains("tea", "the") == 1.0  # the reference normalises to nothing
+    assert contains("“tea”", "tea") == 1.0  # typographic quotes stay, and do not matter inside
+    assert exact("“tea”", "tea") == 0.0
+    assert exact("The 1,000!", "a 1000") == 1.0
+
+
+def test_f1_is_0_where_one_side_alone_is_yes_no_or_noanswer():
+    assert precision_recall("10th & 11th centuries", "10th and 11th centuries") == pytest.approx((6 / 7, 1.0, 0.75))
+    assert precision_recall("yes, because the no-fly zone ended", "yes") == (0, 0, 0)
+    assert precision_recall("Yes!", "yes") == (1, 1, 1)
+    assert precision_recall("", "") == (0, 0, 0)
+
+
+def test_metrics_of_one_answer_take_the_best_reference():
+    assert text_metrics("Paris or London", ["London", "Paris"]) == {
+        "exact_match": 0, "f1": 0.5, "substring_exact_match": 1,
+        "rougeL_f1": 0.5, "rougeL_recall": 1, "rougeLsum_f1": 0.5, "rougeLsum_recall": 1,
+    }  # fmt: skip
+    assert rouge_mean("An apple", "apple") == pytest.approx(4 / 9)  # (2/3 + 0 + 2/3) / 3
+
+
+def test_thinking_is_dropped_and_unfinished_thinking_is_no_answer():
+    assert said("<think>Rome?</think>Paris", ("Paris",), "squad") == (1, 1, 1)
+    assert said("<think>Rome?</think>Paris", ("Rome",), "squad") == (0, 0, 0)
+    assert said("<think>Paris", ("Paris",), "squad") == (0, 0, 0)
+    assert said("<think>Paris", ("empty",), "squad") == (1, 1, 1)  # it is replaced by the word "Empty"
+    # A closing tag alone ends thinking in evaluation, not in the reward.
+    assert said("Paris</think>Rome", ("Paris",), "squad") == (1, 0, 0)
+
+
+def test_keywords_of_books_are_split_in_two_ways():
+    assert said("Pemberley and love", ("Pemberley,love",), "booksum") == (1, 0, 0)
+    assert said("Pemberley and love", ("Pemberley, love, ball, letter",), "booksum") == (0.5, 0.5, 0.5)
+    assert score("a ball", ["Ball", "letter"], "booksum", EVAL) == 0.5
+    with pytest.raises(ScorerError, match="expected the answer of a booksum question as one text"):
+        score("a ball", ["Ball", "letter"], "booksum", TRAIN)
+
+
+def test_several_keywords_miss_capitals_but_one_does_not():
+    assert said("Basketball", ("Basketball; Reading",), "perltqa") == (0, 0, 0)
+    assert said("basketball", ("Basketball; Reading",), "perltqa") == (0.5, 0.5, 0.5)
+    assert said("Basketball", ("basketball",), "perltqa") == (1, 1, 1)
+    assert score("Basketball", ("Basketball; Reading",), "perltqa") == 0.5
+    for profile in ALL:
+        with pytest.raises(ScorerError, match="as one text"):
+            score("Basketball", ["Basketball", "Reading"], "perltqa", profile)
+
+
+def test_labels_are_numbers_and_nothing_else_except_for_baselines():
+    assert said(r"It is \boxed{'3'}.", ("3",), TREC) == (1, 1, 1)
+    assert said("label: 3", ("3",), TREC) == (0, 0, 1)
+    assert said("33", ("3",), TREC) == (0, 0, 1)
+    assert said("3\nno: 4", ("4",), TREC) == (0, 0, 0)
+    # A list is compared with its Python notation in the reward, with its first element in the evaluation.
+    assert said("3", ["3", "4"], TREC) == (0, 1, 1)
+    assert said("3", ("3", "4"), TREC) == (0, 1, 1)
+    assert said("3", ["3"], "pubmed-rct") == (0, 1, 0)
+
+
+def test_a_tuple_of_one_is_the_text_that_the_data_set_stores():
+    assert said("3", ("3",), "pubmed-rct") == said("3", "3", "pubmed-rct") == (1, 1, 1)
+
+
+def test_ruler_takes_other_references_everywhere_but_for_baselines():
+    assert said("Paris", ["London", "Paris"], "ruler_qa1_197K") == (1, 1, 0)
+    assert said("J Smith", ["J. Smith"], "ruler_qa1_197K") == (1, 1, 0)
+
+
+def test_summaries_are_rouge_in_training_and_keywords_in_evaluation():
+    assert said("Anna leaves", ["Anna", "Paris"], "infbench_sum_eng_shots2") == pytest.approx((2 / 3, 0.5, 0.5))
+
+
+def test_levels_of_a_label_earn_until_the_first_wrong_one():
+    assert [level_match(label, "1 > 2 > 3") for label in ("1 > 2 > 3", "1>2>4", "1 > 9 > 3", "0>2>3", "1 > 2")] == [
+        1.0, 0.8, 0.5, 0.0, 0.0,
+    ]  # fmt: skip
+
+
+def test_what_the_published_code_crashes_on_is_refused():
+    for references in (["London"], [["London"], ["Paris"]]):
+        with pytest.raises(ScorerError):
+            by_source("Paris", references, "infbench_choice_eng")
+    with pytest.raises(ScorerError, match="profile 'mab' has"):
+        by_source("Paris", ["Paris"], "ruler_niah_mk")
+    with pytest.raises(ScorerError, match="give entities=load_entities"):
+        score("1. Up", ["1"], "recsys_redial_full", EVAL)
+    with pytest.raises(ScorerError, match="needs one"):
+        metric_for("lme_train", TRAIN)
+
+
+def test_the_three_disagree_about_one_prediction():
+    found = disagreements("label: 3", ("3",), TREC)
+    assert found == {
+        "corrected": 1, "memalpha-train": 0, "memalpha-eval": 0, "memalpha-baseline": 1,
+        "mab": 0, "longmemeval": None, "locomo": None,
+    }  # fmt: skip
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.text(max_size=30),
+    st.text(min_size=1, max_size=10),
+    st.sampled_from(["squad", "booksum", TREC, "ruler_qa1_197K"]),
+)
+def test_scores_are_shares(prediction, reference, source):
+    for profile in ALL:
+        assert 0 <= score(prediction, (reference,), source, profile) <= 1
+
+
+METRICS = {
+    "normalize_answer": normalize,
+    "parse_output": answer_line,
+    "_extract_answer_from_response": boxed_answer,
+    "f1_score": lambda p, g: list(precision_recall(p, g)),
+    "drqa_exact_match_score": exact,
+    "substring_exact_match_score": contains,
+    "calculate_metrics": text_metrics,
+}
+
+
+def test_vectors_of_the_text_functions(shared):
+    vectors = lines(shared, "memalpha_metrics")
+    for name, ours in METRICS.items():
+        named = [vector for vector in vectors if vector["function"] == name]
+        if name in ("normalize_answer", "parse_output", "_extract_answer_from_response"):
+            assert [ours(*v["inputs"].values()) for v in named] == [v["output"] for v in named]
+        else:
+            check(named, lambda inputs, ours=ours: ours(*inputs.values()))
+
+
+def test_vectors_by_source(shared):
+    check(
+        lines(shared, "memalpha_evaluate_wrt_source"),
+        lambda i: by_source(i["output"]["output"], i["answer"], i["sub_dataset_name"]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [("memalpha_reward_score", TRAIN), ("memalpha_eval_score", EVAL), ("memalpha_longctx_score", BASELINE)],
+)
+def test_vectors_of_the_three_scorers(shared, name, profile):
+    vectors = [v for v in lines(shared, name) if "data_source" in v["inputs"] and "note" not in v]  # notes: judged ones
+    check(vectors, lambda i: score(i["predicted_answer"], i["gold_answer"], i["data_source"], profile))
+
+
+def test_vectors_of_the_mean_rouge(shared):
+    vectors = [v for v in lines(shared, "memalpha_eval_score") if "reference" in v["inputs"]]
+    check(vectors, lambda i: rouge_mean(i["prediction"], i["reference"]))
