@@ -90,3 +90,87 @@ def build(
             f"{split}: {entry['instances']} streams, {entry['chunks']} chunks, {entry['questions']} questions{asked}"
         )
     console.print(f"written: {out}")
+
+
+def chunk_questions(
+    path: Annotated[Path, tyro.conf.Positional],
+    out: Path | None = None,
+    endpoint: str = "",
+    generator: str = "",
+    verifier: str = "",
+    per_chunk: int = 5,
+    rounds: int = 2,
+    concurrency: int = 8,
+    max_retries: int = 3,
+    timeout: float = 120.0,
+    give_up: int = 20,
+) -> None:
+    """Ask verified questions on every chunk of a parquet file in the Memalpha schema, for the step reward.
+
+    By rule, without a model:
+        memenvs data chunk-questions train.parquet
+
+    With models behind an OpenAI-compatible endpoint (key in OPENAI_API_KEY):
+        memenvs data chunk-questions train.parquet --endpoint http://127.0.0.1:8000/v1 --generator big --verifier other
+
+    The same command goes on where a killed one stopped, and tries again what failed.
+
+    Args:
+        path: the file.
+        out: file with the questions; beside the given one, as NAME-questions.parquet, if not said.
+        endpoint: base address of the models; without one, rules write the questions and the extractive reader verifies them.
+        generator: model that writes questions.
+        verifier: model that answers them, from the chunk and from nothing.
+        per_chunk: verified questions wanted for a chunk.
+        rounds: how often the generator is asked about a chunk.
+        concurrency: chunks in work at a time.
+        max_retries: of a request, after 429, 5xx and broken connections.
+        timeout: seconds for a request.
+        give_up: the run ends after so many failed chunks one after the other.
+    """
+    from rich.console import Console
+
+    from memenvs.errors import DataError, SettingsError, whole
+    from trainers.data_build.asked import by_rules, tasks, write
+
+    whole("per_chunk", per_chunk, 1)
+    out = out or path.with_name(f"{path.stem}-questions.parquet")
+    if out.resolve() == path.resolve():
+        raise SettingsError(f"--out must be another file than {path}")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    if not endpoint:
+        if generator or verifier:
+            raise SettingsError("--generator and --verifier need --endpoint, the address where they are")
+        found = tasks(path)
+        asked = by_rules(found, per_chunk)
+        report = {"generator": "rules", "verifier": "extractive", "chunks": len(found), "per_chunk": per_chunk}
+    else:
+        from trainers.data_build.endpoint import EndpointSettings, connect
+        from trainers.data_build.endpoint_run import run
+        from trainers.progress import bars as progress_bars
+
+        settings = EndpointSettings(
+            endpoint, generator, verifier, per_chunk, rounds, concurrency, max_retries, timeout, give_up
+        )
+        complete = connect(settings)
+        found = tasks(path)
+        with progress_bars() as bars:
+            bar = bars.add_task("chunks", total=len(found))
+            outcome = run(found, out, settings, complete, lambda: bars.advance(bar))
+        asked, cost = outcome.asked, outcome.usage.plain()
+        console.print(
+            f"{len(asked)} of {len(found)} chunks finished ({outcome.resumed} by earlier runs); so far {cost['calls']} calls, "
+            f"{cost['prompt_tokens']} tokens read, {cost['completion_tokens']} written"
+        )
+        if len(asked) < len(found):
+            raise DataError(
+                f"{len(outcome.failures)} chunks failed and {outcome.untried} were not begun, so {out} is not written; the first "
+                f"reason: {outcome.failures[0]}. The same command tries them again and keeps what is finished"
+            )
+        report = {"generator": generator, "verifier": verifier, "chunks": len(found), "per_chunk": per_chunk, **cost}
+    report["chunks_with_fewer"] = sum(len(questions) < per_chunk for questions in asked.values())
+    total = write(path, out, asked, report)
+    console.print(
+        f"{total} questions on {len(found)} chunks, {report['chunks_with_fewer']} of them with fewer than {per_chunk}; "
+        f"written: {out}"
+    )
