@@ -113,10 +113,13 @@ def test_a_missing_column_is_named(tmp_path, column):
 )  # fmt: skip
 def test_a_malformed_row_is_named_with_file_row_and_field(tmp_path, changes, field, message):
     fine = row(chunk_questions=[[], [], []]) if "chunk_questions" in changes else row()
-    data = load(str(write(tmp_path / "train.parquet", fine, fine | row(**changes))))
-    assert data[0].T == 3
+    path = write(tmp_path / "train.parquet", fine, fine | row(**changes))
     with pytest.raises(DataError, match=f"train.parquet, row 1, field {field}: .*{message}"):
-        data[1]
+        load(str(path))[1]
+    rest = load(str(path), on_error="skip")
+    assert (len(rest), rest[0].T) == (1, 3)
+    assert [(one.file, one.row) for one in rest.skipped] == [("train.parquet", 1)]
+    assert f"field {field}" in rest.skipped[0].reason
 
 
 def test_chunk_questions_from_their_column(tmp_path):

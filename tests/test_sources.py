@@ -26,10 +26,8 @@ def test_builtin_is_the_default_and_takes_its_settings():
 def test_a_setting_that_the_source_does_not_have_is_refused_by_name(tmp_path):
     with pytest.raises(SettingsError, match="unknown setting 'steps'"):
         load("builtin", steps=4)
-    with pytest.raises(
-        SettingsError, match=r"unknown setting 'families' for the source .*train.parquet'; known: chunk_q"
-    ):
-        load(str(_parquet(tmp_path)), families=["accurate-retrieval"])
+    with pytest.raises(SettingsError, match=r"unknown setting 'T' for the source .*train.parquet'; known: families"):
+        load(str(_parquet(tmp_path)), T=4)
     with pytest.raises(SettingsError, match="Did you mean 'chunk_questions'"):
         load(str(_parquet(tmp_path)), chunk_question="column")
     with pytest.raises(SettingsError, match="Did you mean 'revision'"):

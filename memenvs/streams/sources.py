@@ -1,4 +1,4 @@
-"""Opening a data source: "builtin", "running-sum", a path to a published file, or a hub id."""
+"""Opening a data source: "builtin", "running-sum", a benchmark's name, a path to published files, or a hub id."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
     """Open a data source.
 
     Args:
-        source: ``"builtin"`` (the embedded generator), ``"running-sum"`` (a dictionary, then keys to add up), a path to a parquet
-            file in the published Memalpha schema or to a folder with ``<split>.parquet``, or a hub id such as
-            ``"YuWangX/Memalpha"``.
+        source: ``"builtin"`` (the embedded generator), ``"running-sum"`` (a dictionary, then keys to add up), a path to a file or
+            folder in a published form (Memalpha, MemoryAgentBench, LongMemEval, LoCoMo, PerLTQA; docs/data.md), a hub id such as
+            ``"YuWangX/Memalpha"``, or a benchmark's name such as ``"memoryagentbench"``.
         split: name of the split; a path to one file fixes it.
         settings: further keyword arguments of the source, for instance ``T=40`` for `GENERATED` ones.
 
@@ -39,7 +39,7 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
         from memenvs.streams.running_sum import RunningSumStreams
 
         return RunningSumStreams(split=split, **settings)
-    from memenvs.streams.memalpha import HUB_SETTINGS, PATH_SETTINGS, MemalphaStreams
+    from memenvs.streams.forms import BENCHMARKS, loader_for_hub, loader_for_path
 
     path = Path(source)
     try:
@@ -48,16 +48,19 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
     except (OSError, RuntimeError):  # a name that the system cannot even look up
         exists = False
     if exists:
-        _check_known(source, settings, PATH_SETTINGS)
-        return MemalphaStreams.from_path(path, split=split, **settings)
+        loader = loader_for_path(path)
+        _check_known(source, settings, loader.settings)
+        return loader.open(path, split=split, **settings)
+    source = BENCHMARKS.get(source.lower(), source)
     is_file_name = path.suffix in (".parquet", ".json", ".jsonl", ".csv", ".arrow")
     looks_like_hub_id = source.count("/") == 1 and not is_file_name and not source.startswith((".", "/", "~"))
     if looks_like_hub_id:
-        _check_known(source, settings, HUB_SETTINGS)
-        return MemalphaStreams.from_hub(source, split=split, **settings)
+        loader = loader_for_hub(source)
+        _check_known(source, settings, loader.settings)
+        return loader.open(source, split=split, **settings)
     raise DataError(
-        f"no such file or folder: {source!r}; expected {', '.join(map(repr, GENERATED))}, a path to a parquet file or folder, "
-        f"or a hub id.{did_you_mean(source, GENERATED)}"
+        f"no such file or folder: {source!r}; expected {', '.join(map(repr, GENERATED))}, a path to a published file or folder, "
+        f"a hub id, or one of {', '.join(BENCHMARKS)}.{did_you_mean(source, [*GENERATED, *BENCHMARKS])}"
     )
 
 
