@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memenvs.errors import ScorerError
-from memenvs.scoring import disagreements, metric_for, score
+from memenvs.scoring import disagreements, locomo, metric_for, published, score
 from memenvs.scoring.memalpha import by_source, level_match
 from memenvs.scoring.metrics import normalize
 from memenvs.scoring.published import (
@@ -161,6 +162,26 @@ def test_what_the_published_code_crashes_on_is_refused():
         score("1. Up", ["1"], "recsys_redial_full", EVAL)
     with pytest.raises(ScorerError, match="needs one"):
         metric_for("lme_train", TRAIN)
+
+
+def test_an_answer_that_is_a_number_is_read_as_upstream_reads_it_or_refused():
+    assert said("It is 12", 12, "squad") == (1, 1, 1)
+    assert said("12", 12, "pubmed-rct") == (1, 1, 1)
+    for source in ("booksum", "perltqa", "factconsolidation_sh_6k", "eventqa_full", "infbench_choice_eng"):
+        for profile in ALL:
+            with pytest.raises(ScorerError, match="got 12"):
+                score("12", 12, source, profile)
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    for module in ("rouge_score.rouge_scorer", "rapidfuzz.distance", "nltk.stem"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for cached in (published._rouge, published._rouge_scorer, locomo._stemmer):
+        cached.cache_clear()
+    for source, profile in (("infbench_sum_eng_shots2", TRAIN), ("recsys_redial_full", "mab"), ("locomo-4", "locomo")):
+        with pytest.raises(ScorerError, match=r"pip install -e '.\[bench\]'"):
+            score("1. Up", ["1"], source, profile, entities={"Up": 1})
+    assert score("Up", ["up"], "ruler_qa1_197K", TRAIN) == 1.0  # needs none of them
 
 
 def test_the_three_disagree_about_one_prediction():

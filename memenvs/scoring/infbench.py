@@ -18,7 +18,6 @@ from typing import Any
 
 from memenvs.errors import ScorerError
 from memenvs.scoring.judge import Case, Rubric
-from memenvs.scoring.published import references_of
 
 _OBJECT = re.compile(r"\{.*?\}", re.S)
 _FENCED = re.compile(r"```json(.+)```", re.S)
@@ -82,7 +81,9 @@ def rubric(prompts: Mapping[str, str] = PROMPTS) -> Rubric:
                 "InfBench's judge needs the summary's key points as keypoints (metadata.keypoints in the data)"
             )
         listed = "\n".join(f"{number}. {point}" for number, point in enumerate(case.keypoints, 1))
-        fields = {"summary": case.prediction.strip(), "keypoints": listed, "expert": references_of(case.references)[0]}
+        # Upstream prints the first element as it is, which for a nested answer is a list in Python's notation.
+        expert = case.references if isinstance(case.references, str) else str(case.references[0])
+        fields = {"summary": case.prediction.strip(), "keypoints": listed, "expert": expert}
         return tuple(prompts[name].format(**fields) for name in ("fluency", "recall", "precision"))
 
     def verdict(case: Case, replies: Sequence[str]) -> float:

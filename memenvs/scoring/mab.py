@@ -42,7 +42,7 @@ def share_found(prediction: str, gold: Gold) -> float:
     Raises:
         ScorerError: no element, or one that is no text.
     """
-    if not gold or not all(isinstance(element, str) for element in gold):
+    if not isinstance(gold, str | list | tuple) or not gold or not all(isinstance(element, str) for element in gold):
         raise ScorerError(f"expected a list of texts as the answer, got {gold!r}")
     text = prediction.lower()
     return sum(str(element).lower() in text for element in gold) / len(gold)
@@ -54,7 +54,7 @@ def option_found(prediction: str, gold: Gold) -> bool:
     Raises:
         ScorerError: the answer has no second element.
     """
-    if len(gold) < 2 or not isinstance(gold[1], str):
+    if not isinstance(gold, str | list | tuple) or len(gold) < 2 or not isinstance(gold[1], str):
         raise ScorerError(f"expected a multiple-choice answer [letter, option], got {gold!r}")
     return gold[1].lower() in prediction.lower()
 

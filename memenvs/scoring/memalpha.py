@@ -46,7 +46,7 @@ def after_thinking(prediction: str, both_tags: bool) -> str:
 def first_contained(prediction: str, gold: Gold) -> float:
     """1 if the answer, or the first of a list, stands in the prediction, both lower-cased (SQuAD, HotpotQA)."""
     answer = stored(gold)
-    wanted = answer if isinstance(answer, str) else str(answer[0])
+    wanted = str(answer[0] if isinstance(answer, list) else answer)
     return float(wanted.lower() in prediction.lower())
 
 
@@ -150,7 +150,7 @@ def eval_score(prediction: str, gold: Gold, source: str, entities: Entities = No
     """
     prediction = after_thinking(prediction, both_tags=False)
     if source in ("booksum", "infbench_sum_eng_shots2"):
-        return keyword_hits(prediction, _keywords(gold))
+        return keyword_hits(prediction, _keywords(gold, source))
     if source == "pubmed-rct" or "icl" in source:
         answer = stored(gold)
         return number_match(prediction, answer[0] if isinstance(answer, list) else answer)
@@ -169,7 +169,7 @@ def baseline_score(prediction: str, gold: Gold, source: str, entities: Entities 
     """
     prediction = after_thinking(prediction, both_tags=False)
     if source in ("booksum", "infbench_sum_eng_shots2"):
-        return keyword_hits(prediction, _keywords(gold))
+        return keyword_hits(prediction, _keywords(gold, source))
     if source == "wos46985":
         return level_match(prediction, stored(gold))
     if source in ("test_time_learning", "arxiv-classification") or source.startswith("pubmed"):
@@ -181,13 +181,13 @@ def baseline_score(prediction: str, gold: Gold, source: str, entities: Entities 
     return by_source(prediction, gold, source, entities)
 
 
-def _keywords(gold: Gold) -> Sequence[object]:
+def _keywords(gold: Gold, source: str) -> Sequence[object]:
     answer = stored(gold)
-    return answer if isinstance(answer, list) else str(answer).split(", ")
+    return answer if isinstance(answer, list) else _text(gold, source).split(", ")
 
 
 def _text(gold: Gold, source: str) -> str:
     answer = stored(gold)
     if not isinstance(answer, str):
-        raise ScorerError(f"expected the answer of a {source} question as one text, got the list {answer!r}")
+        raise ScorerError(f"expected the answer of a {source} question as one text, got {answer!r}")
     return answer

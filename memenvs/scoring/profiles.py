@@ -175,7 +175,7 @@ def score(
     """
     if not isinstance(prediction, str):
         raise ScorerError(f"expected the prediction as a text, got {prediction!r}; a reader's failure has no score")
-    if not references and not isinstance(references, str):
+    if isinstance(references, list | tuple) and not references:
         raise ScorerError(f"expected at least one reference for a question of source {source!r}, got none")
     rubric = rubric_for(source, profile)
     if rubric is not None and judge is not None:

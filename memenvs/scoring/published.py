@@ -56,7 +56,7 @@ def references_of(gold: Gold) -> list[str]:
     """
     if isinstance(gold, str):
         return [gold]
-    flat: list[Any] = list(gold)
+    flat: list[Any] = list(gold) if isinstance(gold, list | tuple) else []
     if flat and isinstance(flat[0], list | tuple):
         flat = [reference for group in flat for reference in group]
     if not flat or not all(isinstance(reference, str) for reference in flat):
