@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainers.credit_study import HALF, own_readings, run_of, study, trainable
+from trainers.credit_study import CURVE, FINAL, HALF, own_readings, run_of, study, trainable
 from trainers.reward_bench.methods import Method
 from trainers.reward_bench.run import Measurement
 from trainers.reward_bench.settings import BenchSettings
@@ -33,7 +33,8 @@ def test_a_study_trains_compares_and_goes_on(tmp_path):
     assert all({"spearman", "advantage", HALF} <= set(row) for row in rows)
     table = json.loads((tmp_path / "study.json").read_text())
     assert [row["method"] for row in table["rows"]] == [row["method"] for row in rows]
-    assert {"spearman", "advantage", HALF} <= set(table["predictions"])
+    assert set(table["predictions"]) == {FINAL, CURVE}
+    assert all({"spearman", "advantage", HALF} <= set(found) for found in table["predictions"].values())
     assert (table["training"]["updates"], table["settings"]["train_seeds"]) == (2, 2)
     with (tmp_path / "study.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows)

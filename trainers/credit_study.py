@@ -35,6 +35,8 @@ from trainers.settings import TrainSettings
 from trainers.statistics import bootstrap
 
 DRAWS = 2000
+FINAL, CURVE = "held-out r_global", "mean of curve"
+"""What is learned: the score after training, and the mean score along the way, which says how soon."""
 HALF = "advantage, half trained"
 """Advantage fidelity under the half-trained policy."""
 SAME = {"uniform": "trajectory"}
@@ -69,16 +71,28 @@ def study(settings: BenchSettings) -> list[Row]:
     found = measures(names, measured.results, DRAWS, rng)
     if "advantage" in (of_half := measures(names, half.results, DRAWS, rng)):
         found[HALF] = of_half["advantage"]
-    outcome = learned(
-        [[[score.r_global for score in read_scores(one.folder)] for one in runs[name]] for name in names], DRAWS, rng
-    )
+    outcomes = {
+        FINAL: learned(
+            [[[score.r_global for score in read_scores(one.folder)] for one in runs[name]] for name in names],
+            DRAWS,
+            rng,
+        ),
+        CURVE: learned([[[_mean_curve(one)] for one in runs[name]] for name in names], DRAWS, rng),
+    }
     rows = sorted(
         (_row(method, runs[method.name], measured, half, fitted_on) for method in methods),
         key=lambda row: -row["r_global"],
     )
-    predictions = {name: predict(draws, outcome) for name, draws in found.items()}
-    _report(settings, rows, predictions, dict(zip(names, outcome.value.tolist(), strict=True)), found, names)
+    predictions = {
+        what: {name: predict(draws, outcome) for name, draws in found.items()} for what, outcome in outcomes.items()
+    }
+    final = dict(zip(names, outcomes[FINAL].value.tolist(), strict=True))
+    _report(settings, rows, predictions, final, found, names)
     return rows
+
+
+def _mean_curve(one: Run) -> float:
+    return float(np.mean([value for _, value in read_curve(one.folder)]))
 
 
 def trainable(measured: Measurement) -> list[Method]:
@@ -151,7 +165,6 @@ def own_readings(settings: TrainSettings, streams: int = 200) -> float:
 
 def _row(method: Method, runs: Sequence[Run], measured: Measurement, half: Measurement, fitted_on: int) -> Row:
     scores = [[score.r_global for score in read_scores(one.folder)] for one in runs]
-    curves = [[value for _, value in read_curve(one.folder)] for one in runs]
     costs = [read_result(one.folder)["cost"] for one in runs]
     final = bootstrap(scores)
     row: Row = {
@@ -159,7 +172,7 @@ def _row(method: Method, runs: Sequence[Run], measured: Measurement, half: Measu
         "r_global": final.mean,
         "r_global_low": final.low,
         "r_global_high": final.high,
-        "curve": float(np.mean(curves)),
+        "curve": float(np.mean([_mean_curve(one) for one in runs])),
         "episodes": costs[0]["episodes"],
         "predictor_episodes": fitted_on if needs_predictor(method) else 0,
         "own_readings": costs[0]["episodes"] * own_readings(runs[0].settings),
@@ -177,7 +190,7 @@ def _row(method: Method, runs: Sequence[Run], measured: Measurement, half: Measu
 def _report(
     settings: BenchSettings,
     rows: list[Row],
-    predictions: Mapping[str, Prediction],
+    predictions: Mapping[str, Mapping[str, Prediction]],
     outcome: Mapping[str, float],
     found: Mapping[str, Draws],
     names: Sequence[str],
@@ -188,13 +201,13 @@ def _report(
         f"{settings.train_streams} held-out streams, credit times T beside format and compression"
     )
     console.print(learned_table(rows, title))
-    console.print(prediction_table(predictions, f"what predicts held-out r_global over {len(rows)} kinds of credit"))
+    console.print(prediction_table(predictions, f"what predicts what is learned, over {len(rows)} kinds of credit"))
     env = settings.environment("builtin", MIXED_ENV, settings.k).make("test", evaluation=True)
     whole = facts(
         env,
         settings=settings.to_json(),
         training=_train_settings(settings, "credit:NAME", 0).to_json(),
-        predictions={name: p._asdict() for name, p in predictions.items()},
+        predictions={what: {name: found._asdict() for name, found in one.items()} for what, one in predictions.items()},
         rows=rows,
     )
     text = json.dumps(plain(whole), indent=1, allow_nan=False)
@@ -209,7 +222,7 @@ def _report(
         for name in ("spearman", "linear_datamodelling", "advantage", HALF)
         if name in found
     }
-    study_figure(panels, outcome, predictions, settings.out / "study.png", title)
+    study_figure(panels, outcome, predictions[FINAL], settings.out / "study.png", title)
     console.print(f"written to {settings.out}: study.json, study.csv, study.png, runs/")
 
 
@@ -217,7 +230,7 @@ def learned_table(rows: Sequence[Row], title: str) -> Table:
     """What was learned with each credit, what it cost, and what its fidelity was."""
     table = Table(title=title, title_justify="left")
     table.add_column("credit")
-    headings = ("held-out r_global", "mean of curve", "episodes", "own readings", "credit reader calls", "CPU s")
+    headings = (FINAL, CURVE, "episodes", "own readings", "credit reader calls", "CPU s")
     for heading in (*headings, "Spearman", "advantage", HALF):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -235,12 +248,15 @@ def learned_table(rows: Sequence[Row], title: str) -> Table:
     return table
 
 
-def prediction_table(predictions: Mapping[str, Prediction], title: str) -> Table:
-    """Each measure's rank correlation with what was learned, the best first."""
+def prediction_table(predictions: Mapping[str, Mapping[str, Prediction]], title: str) -> Table:
+    """Each measure's rank correlation over methods with what was learned, the best first."""
     table = Table(title=title, title_justify="left")
     table.add_column("measure")
-    table.add_column("Spearman over methods", justify="right")
-    table.add_column("p", justify="right")
-    for name, found in sorted(predictions.items(), key=lambda entry: -entry[1].spearman):
-        table.add_row(name, f"{found.spearman:.2f} [{found.low:.2f}, {found.high:.2f}]", f"{found.p:.3f}")
+    for what in predictions:
+        table.add_column(f"Spearman with {what}", justify="right")
+        table.add_column("p", justify="right")
+    for name in sorted(predictions[FINAL], key=lambda name: -predictions[FINAL][name].spearman):
+        found = [one[name] for one in predictions.values()]
+        cells = [(f"{one.spearman:.2f} [{one.low:.2f}, {one.high:.2f}]", f"{one.p:.3f}") for one in found]
+        table.add_row(name, *(cell for pair in cells for cell in pair))
     return table
