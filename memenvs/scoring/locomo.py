@@ -1,6 +1,6 @@
 """LoCoMo's F1 by question category, as published.
 
-Source: snap-research/locomo@3eb6f2c: task_eval/evaluation.py. Differs from SQuAD's F1: words are stemmed (Porter), "and" is
+Source: snap-research/LoCoMo@0e22967: task_eval/evaluation.py. Differs from SQuAD's F1: words are stemmed (Porter), "and" is
 dropped like an article. Stems need the library ``nltk``: ``pip install -e '.[bench]'``.
 """
 

@@ -57,7 +57,10 @@ def number_match(prediction: str, answer: object) -> float:
 
 
 def level_match(prediction: str, answer: object) -> float:
-    """Labels "a > b > c": 0.5 for the first, 0.3 more for the second, 0.2 more for the third, up to the first wrong one."""
+    """Labels "a > b > c": 0.5 for the first, 0.3 more for the second, 0.2 more for the third, up to the first wrong one.
+
+    Source: wangyu-ustc/Mem-alpha@294299a: long_context_eval.py, source wos46985.
+    """
     written = boxed_answer(prediction).strip("\"'").strip()
     levels = [part.strip() for part in str(answer).strip("\"'").strip().split(">")]
     if not _LEVELS.match(written) or len(levels) != 3:
