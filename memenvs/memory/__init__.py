@@ -1,6 +1,7 @@
 """Memory: items, operations, the transition, retrieval.
 
 * `MemoryBank` - items with provenance, ``apply``, snapshot, restore, digest.
+* `ThreePartMemory` - Mem-alpha's memory of three parts.
 * `Operation`, `parse_operations` - what a message says.
 * `BM25Index`, `BM25Retriever` - exact incremental retrieval.
 * `RetrievalProfile`, `RETRIEVAL_PROFILES` - retrieval as the published benchmarks do it.
@@ -12,6 +13,7 @@ from memenvs.memory.bm25 import BM25Index
 from memenvs.memory.operations import Malformed, Operation, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
 from memenvs.memory.retrieval_profiles import RETRIEVAL_PROFILES, RetrievalProfile, retrieval_profile
+from memenvs.memory.three_part import ThreePartMemory
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import count_tokens
 
@@ -31,6 +33,7 @@ __all__ = [
     "RetrievalProfile",
     "Retrieved",
     "StepReport",
+    "ThreePartMemory",
     "count_tokens",
     "parse_operations",
     "retrieval_profile",

@@ -61,7 +61,7 @@ def _malformed(entry: Any, reason: str) -> Malformed:
     return Malformed(text[:200], reason)
 
 
-def _operation(entry: Any) -> Operation | Malformed:
+def native_operation(entry: Any) -> Operation | Malformed:
     """One native entry, ``{"op": ..., "id": ..., "content": ...}``."""
     if not isinstance(entry, dict):
         return _malformed(entry, f'expected an object such as {{"op": "SKIP"}}, got {type(entry).__name__}')
@@ -83,7 +83,7 @@ def _operation(entry: Any) -> Operation | Malformed:
     )
 
 
-def _native(value: Any) -> list[Any] | None:
+def native_entries(value: Any) -> list[Any] | None:
     """Entries of a native message: a list, one operation, or {"operations": [...]}; None if it is none of these."""
     if isinstance(value, list):
         return value
@@ -114,22 +114,29 @@ def _call_to_native(entry: Any) -> Any:
     return {"op": name, "id": arguments.get("id"), "content": arguments.get("content")}
 
 
-def _calls(value: Any) -> list[Any] | None:
-    """Entries of a function-call message: a list of calls, one call, or {"tool_calls": [...]}."""
+def unwrap_calls(value: Any) -> list[Any] | None:
+    """Entries of a function-call message: a list of calls, one call, or {"tool_calls": [...]}; None if it is none of these."""
     if isinstance(value, dict):
         if isinstance(value.get("tool_calls"), list):
-            value = value["tool_calls"]
-        elif "name" in value or "function" in value:
-            value = [value]
-    return [_call_to_native(entry) for entry in value] if isinstance(value, list) else None
+            return list(value["tool_calls"])
+        if "name" in value or "function" in value:
+            return [value]
+    return value if isinstance(value, list) else None
 
 
-_DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": _native, "function_calls": _calls}
-DIALECTS = tuple(_DIALECTS)
+def _calls(value: Any) -> list[Any] | None:
+    entries = unwrap_calls(value)
+    return None if entries is None else [_call_to_native(entry) for entry in entries]
+
+
+_DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": native_entries, "function_calls": _calls}
+MEMALPHA = "memalpha"
+"""The dialect of `memenvs.memory.memalpha_calls`."""
+DIALECTS = (*_DIALECTS, MEMALPHA)
 """Names accepted by `parse_operations`."""
 
 
-def _find(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any] | None:
+def find_entries(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any] | None:
     """The entries in ``text``, prose and code fences around them ignored.
 
     They are the first list that holds an object, or, where no list comes first, all objects that follow each other (one per
@@ -189,7 +196,8 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
     Args:
         text: the raw message. The JSON may stand inside prose or a code fence; the first list of operations counts.
         dialect: ``"json"``, a list such as ``[{"op": "INSERT", "content": "..."}, {"op": "DELETE", "id": "2.0"}]``, or
-            ``"function_calls"``, OpenAI-style ``[{"name": "insert", "arguments": {"content": "..."}}]``.
+            ``"function_calls"``, OpenAI-style ``[{"name": "insert", "arguments": {"content": "..."}}]``, or ``"memalpha"``, the
+            calls of `memenvs.memory.memalpha_calls` for a three-part memory.
 
     Returns:
         A `ParseReport`. A bad entry becomes `Malformed` and leaves the others intact; a message without any
@@ -198,7 +206,7 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
     Raises:
         SettingsError: the dialect is unknown (a fault of the caller; no message raises).
     """
-    if dialect not in _DIALECTS:
+    if dialect not in DIALECTS:
         raise SettingsError(
             f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}.{did_you_mean(dialect, DIALECTS)}"
         )
@@ -208,15 +216,19 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
         return ParseReport((), f"the message has {len(text)} characters; at most {MAX_MESSAGE_CHARS} are read")
     if not text.strip():
         return ParseReport((), 'the message is empty; to change nothing send [{"op": "SKIP"}]')
+    if dialect == MEMALPHA:
+        from memenvs.memory.memalpha_calls import parse_calls  # it builds on this file
+
+        return parse_calls(text)
     entries_of = _DIALECTS[dialect]
     try:
         entries = entries_of(json.loads(text))
     except (ValueError, RecursionError):
-        entries = _find(text, entries_of)
+        entries = find_entries(text, entries_of)
     if entries is None:
         return ParseReport(
             (), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]'
         )
     if not entries:
         return ParseReport((), 'the list of operations is empty; to change nothing send [{"op": "SKIP"}]')
-    return ParseReport(tuple(_operation(entry) for entry in entries))
+    return ParseReport(tuple(native_operation(entry) for entry in entries))
