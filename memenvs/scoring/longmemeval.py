@@ -1,7 +1,7 @@
 """LongMemEval's rubrics: one prompt per question type, one for unanswerable questions, and how "yes" is read.
 
-The prompts are the benchmark's own, since the published accuracies are made with them (xiaowu0162/LongMemEval@b11ff72: src/evaluation/
-evaluate_qa.py; the same in HUST-AI-HYZ/MemoryAgentBench@455306d: llm_based_eval/longmem_qa_evaluate.py, both MIT).
+The prompts are the benchmark's own, since the published accuracies are made with them (xiaowu0162/LongMemEval@b11ff72:
+src/evaluation/evaluate_qa.py; the same in HUST-AI-HYZ/MemoryAgentBench@455306d: llm_based_eval/longmem_qa_evaluate.py, both MIT).
 MemoryAgentBench prints the answer as a Python list. Mem-alpha (wangyu-ustc/Mem-alpha@9c0e1f6) asks the preference prompt whatever
 the type, and wants a "yes" without any "no" in it: "Yes, I know" is wrong there.
 """
