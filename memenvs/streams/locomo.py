@@ -70,8 +70,8 @@ def open_hub(hub_id: str = HUB_ID, split: str = "test", **settings: Any) -> Publ
 
 
 def _outline(row: Row) -> Outline:
-    kinds = {f"locomo-{q['category']}" for q in row.items("qa", 1) if isinstance(q, dict) and "category" in q}
-    return Outline(frozenset(kinds), len(_session_names(row.object("conversation"))))
+    kinds = frozenset(f"locomo-{_category(row, entry)}" for entry in row.items("qa", 1))
+    return Outline(kinds, len(_session_names(row.object("conversation"))))
 
 
 def _session_names(conversation: dict[str, Any]) -> list[str]:
@@ -118,12 +118,17 @@ def _said(row: Row, turn: dict[str, Any]) -> str:
     return f"{text} [shares a photo: {row.string('conversation', photo)}]".strip() if photo else text
 
 
+def _category(row: Row, entry: Any) -> int:
+    if not isinstance(entry, dict) or entry.get("category") not in list(CATEGORIES):
+        raise row.fault("qa", f"objects with question, evidence and a category of {list(CATEGORIES)}", entry)
+    return int(entry["category"])
+
+
 def _question(
     row: Row, number: int, entry: Any, places: dict[tuple[int, int], Evidence], problems: list[str]
 ) -> Question:
-    if not isinstance(entry, dict) or entry.get("category") not in CATEGORIES:
-        raise row.fault("qa", f"objects with question, evidence and a category of {list(CATEGORIES)}", entry)
-    text, category = row.string("qa", entry.get("question")), entry["category"]
+    category = _category(row, entry)
+    text = row.string("qa", entry.get("question"))
     if category == ADVERSARIAL:
         references: tuple[str, ...] = UNANSWERABLE
     else:

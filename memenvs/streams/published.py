@@ -165,6 +165,8 @@ def _look_through(rows: Rows, form: Format, on_error: str) -> tuple[dict[int, Ou
             row = rows[number]
             digest.update(row.canonical() + b"\n")
             found[number] = form.outline(row)
+            if not found[number].sources:
+                raise row.fault("questions", "at least one question", "none")
             if on_error == "skip":
                 form.read(row)
         except DataError as error:
