@@ -16,47 +16,32 @@ from hypothesis import strategies as st
 from memenvs.errors import DataError, SettingsError
 from memenvs.memory.tokens import count_tokens
 from memenvs.streams.builders.books import BookRule, Chapter, books, keywords
-from memenvs.streams.builders.conversations import event_of, lme, perltqa, perltqa_chunks, sessions
+from memenvs.streams.builders.conversations import event_of, lme, perltqa, perltqa_chunks
 from memenvs.streams.builders.instance import BuiltQuestion, Instance, rng, sample
 from memenvs.streams.builders.labelled import RULES, LabelledRule, label_ids, labelled
-from memenvs.streams.builders.packing import pack, pieces
+from memenvs.streams.builders.packing import packed, whole_sentences
 from memenvs.streams.builders.passages import MultiHop, Paragraph, PassageRule, hotpotqa, squad
 from memenvs.streams.builders.wrapping import dialogue, reading
 
 
-def test_a_chunk_is_closed_when_the_next_text_would_exceed_its_target():
-    assert pack([3, 4, 5, 1], lambda: 8) == [[0, 1], [2, 3]]
+@given(
+    st.lists(st.text(alphabet="ab .", min_size=1, max_size=20).map(str.strip).filter(bool)),
+    st.integers(1, 9),
+    st.integers(0, 9),
+)
+def test_every_text_is_known_to_stand_in_the_chunk_that_holds_it(texts, least, more):
+    chunks = packed(texts, count_tokens, least, least + more, rng(0))
+    assert [i for _, inside in chunks for i in inside] == list(range(len(texts)))
+    assert [chunk for chunk, _ in chunks] == ["\n\n".join(texts[i] for i in inside) for _, inside in chunks]
 
 
-def test_a_text_larger_than_every_target_is_a_chunk_of_its_own():
-    assert pack([20, 1, 30, 1], lambda: 8) == [[0], [1], [2], [3]]
-
-
-def test_what_joins_two_texts_counts():
-    # 3 + 1 + 4 = 8 fits; the separator behind the second text does not leave room for 0 more than 7.
-    assert pack([3, 4, 1], lambda: 8, between=1) == [[0, 1], [2]]
-
-
-def test_a_target_is_drawn_for_each_chunk():
-    targets = iter([2, 5, 1])
-    assert pack([2, 2, 2, 2], lambda: next(targets)) == [[0], [1, 2], [3]]
-
-
-@given(st.lists(st.integers(0, 50)), st.integers(1, 60), st.integers(0, 3))
-def test_packing_keeps_every_text_in_order_and_no_filled_chunk_exceeds_its_target(sizes, limit, between):
-    chunks = pack(sizes, lambda: limit, between)
-    assert [i for chunk in chunks for i in chunk] == list(range(len(sizes)))
-    for chunk in chunks:
-        assert len(chunk) == 1 or sum(sizes[i] for i in chunk) + between * (len(chunk) - 1) <= limit
-
-
-@given(st.text(alphabet="ab. \n?", max_size=200), st.integers(1, 20))
-def test_cutting_a_text_into_pieces_loses_no_word(text, most):
-    assert " ".join(pieces(text, most)).split() == text.split()
+@given(st.text(alphabet="ab. \n?", max_size=200))
+def test_finding_sentences_loses_no_word(text):
+    assert " ".join(whole_sentences(text)).split() == text.split()
 
 
 def test_hard_wrapped_lines_are_one_sentence():
-    assert pieces("The old\nman sat\ndown.\n\nHe ate.", 5) == ["The old man sat down.", "He ate."]
+    assert whole_sentences("The old\nman sat\ndown.\n\nHe ate") == ["The old man sat down.", "He ate"]
 
 
 def test_a_dialogue_has_a_date_a_day_per_chunk_and_both_speakers():
@@ -321,33 +306,13 @@ def test_a_dialogue_finds_its_event_by_its_id():
     assert [event_of(key, ANN["events"]) for key in ("1_0_0#0", "1_1", "2_0_0#0")] == ["1_0", "1_1", ""]
 
 
-def _talk(*texts: str) -> list[dict[str, str]]:
-    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
-
-
-def test_short_sessions_share_a_chunk_and_each_keeps_its_date():
-    (chunk,) = sessions(["2023/05/01", "2023/05/02"], [_talk("Hello.", "Hi."), _talk("Bye.")])
-    assert chunk == (
-        "[Dialogue at timestamp 2023/05/01]\n<User>Hello.\n<Assistant>Hi.\n\n[Dialogue at timestamp 2023/05/02]\n<User>Bye."
-    )
-
-
-def test_a_long_message_goes_over_chunks_that_keep_the_limit():
-    text = " ".join(f"Number {i} is here." for i in range(200))
-    chunks = sessions(["2023/05/01"], [_talk(text, "Yes.")], most=100)
-    assert all(count_tokens(chunk) <= 100 and chunk.startswith("[Dialogue at") for chunk in chunks)
-    assert all(any(f"Number {i} is" in chunk for chunk in chunks) for i in range(200))
-
-
-def test_published_sessions_are_all_kept(shared: Path):
-    for line in (shared / "oracles/peers/memalpha_builders.jsonl").read_text(encoding="utf-8").splitlines():
-        vector = json.loads(line)
-        if "lme" in vector["function"]:
-            (instance,), _ = lme([vector["inputs"]])
-            said = [m["content"] for talk in vector["inputs"]["haystack_sessions"] for m in talk]
-            words = " ".join(instance.chunks).replace("<User>", " ").replace("<Assistant>", " ")
-            assert all(" ".join(text.split()[:5]) in " ".join(words.split()) for text in said)
-            assert max(map(count_tokens, instance.chunks)) <= 2048
+def test_a_sample_of_dated_sessions_is_one_instance_and_numbers_become_answers():
+    talk = [{"role": "user", "content": "I moved in 2021."}, {"role": "assistant", "content": "Good."}]
+    entry = {"sample_id": 4, "questions": ["When?"], "answers": [2021], "haystack_dates": ["2023/05/01"]}
+    (instance,), _ = lme([{**entry, "haystack_sessions": [talk]}])
+    assert instance.chunks == ("[Dialogue at timestamp 2023/05/01]\n<User>I moved in 2021.\n<Assistant>Good.",)
+    assert instance.questions == (BuiltQuestion("When?", "2021"),)
+    assert lme([{**entry, "haystack_sessions": [], "haystack_dates": []}])[0] == []
 
 
 # All of them

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from memenvs.memory.tokens import TokenCounter, count_tokens
 from memenvs.streams.builders.instance import BuiltQuestion, Instance, rng
-from memenvs.streams.builders.packing import pieces
+from memenvs.streams.builders.packing import whole_sentences
 from memenvs.streams.builders.wrapping import date, reading
+from memenvs.streams.chunking import pack_sentences
 
 _NAME = re.compile(r"(?<![\w'’])[A-Z][\w’'-]*[a-z](?:[^\S\n]+(?:of[^\S\n]+(?:the[^\S\n]+)?)?[A-Z][\w’'-]*[a-z])*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\"“”—]\s*|\n)\s*$")
@@ -92,7 +93,7 @@ def books(
     """
     found, dropped = [], Counter[str]()
     for number, chapter in enumerate(chapters):
-        texts = pieces(chapter.text, rule.tokens, count)
+        texts = pack_sentences(chapter.text, count, rule.tokens, whole_sentences)
         spans = [texts]
         if rule.parts:
             spans = [texts[start : start + rule.most] for start in range(0, len(texts), rule.most)]

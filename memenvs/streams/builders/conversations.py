@@ -2,7 +2,7 @@
 
 * `perltqa_chunks` - one chunk per event, as published.
 * `perltqa` - instances with answers as keywords.
-* `sessions` - dated sessions, packed into chunks.
+* `lme` - dated sessions with questions.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import ast
 import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 from memenvs.memory.tokens import TokenCounter, count_tokens
 from memenvs.streams.builders.instance import BuiltQuestion, Instance, rng, sample
-from memenvs.streams.builders.packing import pack, pieces
+from memenvs.streams.session_chunks import session_chunks
 
 PERLTQA_CHUNKS = 30
 """Most chunks of a PerLTQA instance (wangyu-ustc/Mem-alpha@9c0e1f6: process_data.py)."""
@@ -132,37 +131,6 @@ def _ids(text: str) -> list[str]:
     return [str(key) for key in listed] if isinstance(listed, (list, tuple)) else [text]
 
 
-def sessions(
-    dates: Sequence[str],
-    talks: Sequence[Sequence[Mapping[str, Any]]],
-    most: int = 2048,
-    count: TokenCounter = count_tokens,
-) -> list[str]:
-    """Dated sessions as chunks of at most ``most`` tokens.
-
-    Every session keeps its heading; short sessions share a chunk, a long one goes over several, and a message that is too long is
-    split between sentences. (Published: chunks of up to 2048 tokens too, but some are longer.)
-
-    Args:
-        dates: of each session.
-        talks: per session {role, content} messages.
-        most: tokens of a chunk; a single sentence may exceed it.
-        count: of tokens.
-    """
-    parts: list[str] = []
-    for when, talk in zip(dates, talks, strict=True):
-        heading = f"[Dialogue at timestamp {when}]"
-        room = most - count(heading) - count("<Assistant>")
-        lines = [
-            f"<{message['role'].capitalize()}>{piece}"
-            for message in talk
-            for piece in pieces(message["content"], room, count)
-        ]
-        groups = pack([count(line) for line in lines], repeat(most - count(heading)).__next__)
-        parts += ["\n".join([heading, *(lines[i] for i in group)]) for group in groups]
-    return ["\n\n".join(parts[i] for i in group) for group in pack([count(text) for text in parts], lambda: most)]
-
-
 def lme(
     samples: Sequence[Mapping[str, Any]], most: int = 2048, count: TokenCounter = count_tokens
 ) -> tuple[list[Instance], Counter[str]]:
@@ -172,7 +140,7 @@ def lme(
     """
     found, dropped = [], Counter[str]()
     for entry in samples:
-        chunks = tuple(sessions(entry["haystack_dates"], entry["haystack_sessions"], most, count))
+        chunks = tuple(session_chunks(entry["haystack_dates"], entry["haystack_sessions"], count, most))
         pairs = zip(entry["questions"], entry["answers"], strict=True)
         questions = tuple(BuiltQuestion(question, str(answer)) for question, answer in pairs)
         if chunks and questions:

@@ -1,53 +1,45 @@
-"""Packing texts into chunks.
+"""What builders need of `memenvs.streams.chunking`.
 
-* `pack` - whole texts, greedily, up to a target that may be drawn anew for every chunk.
-* `pieces` - a long text as chunks of whole sentences.
+* `packed` - which texts stand in which chunk.
+* `whole_sentences` - sentences of hard-wrapped text.
 """
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from memenvs.memory.tokens import TokenCounter, count_tokens
+from memenvs.memory.tokens import TokenCounter
+from memenvs.streams.chunking import pack_contexts
 from memenvs.streams.sentences import sentences
 
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 
 
-def pack(sizes: Sequence[int], target: Callable[[], int], between: int = 0) -> list[list[int]]:
-    """Indices of the texts of each chunk, in order.
-
-    A target is drawn for the first chunk and after each chunk that is closed; a chunk is closed when the next text would exceed
-    its target. A single text may exceed it: texts are never split (`create_chunks` in wangyu-ustc/Mem-alpha@9c0e1f6:
-    process_data.py).
+def packed(
+    texts: Sequence[str], count: TokenCounter, least: int, most: int, draw: random.Random
+) -> list[tuple[str, list[int]]]:
+    """The chunks of `pack_contexts`, each with the indices of its texts.
 
     Args:
-        sizes: tokens of each text.
-        target: gives the size that the next chunk may reach.
-        between: tokens of what joins two texts.
+        texts: none empty, without white space around.
+        count: of tokens.
+        least, most: between them the target of each chunk is drawn.
+        draw: draws it.
     """
-    chunks: list[list[int]] = []
-    limit, filled = target(), 0
-    for index, size in enumerate(sizes):
-        if chunks and filled + size <= limit:
-            chunks[-1].append(index)
-            filled += size + between
-            continue
-        if chunks:
-            limit = target()
-        chunks.append([index])
-        filled = size + between
-    return chunks
+    found, position = [], 0
+    for chunk in pack_contexts(texts, count, most, least, draw):
+        inside, length = [position], len(texts[position])
+        while length < len(chunk):
+            inside.append(inside[-1] + 1)
+            length += len("\n\n") + len(texts[inside[-1]])
+        found.append((chunk, inside))
+        position = inside[-1] + 1
+    return found
 
 
-def pieces(text: str, most: int, count: TokenCounter = count_tokens) -> list[str]:
-    """``text`` as chunks of whole sentences with at most ``most`` tokens each; a longer sentence is a chunk of its own.
-
-    Lines of one paragraph are joined first, so that the ends of hard-wrapped lines are not taken for ends of sentences. No word
-    is lost.
-    """
-    flat = [" ".join(paragraph.split()) for paragraph in _PARAGRAPH.split(text)]
-    parts = [sentence for paragraph in flat for sentence in sentences(paragraph)]
-    groups = pack([count(part) for part in parts], lambda: most)
-    return [" ".join(parts[i] for i in group) for group in groups]
+def whole_sentences(text: str) -> list[str]:
+    """Sentences of a text with hard-wrapped lines: an empty line ends one, a line break alone does not. No word is lost."""
+    flat = (" ".join(paragraph.split()) for paragraph in _PARAGRAPH.split(text))
+    return [sentence for paragraph in flat for sentence in sentences(paragraph)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from memenvs.memory.tokens import TokenCounter, count_tokens
 from memenvs.streams.builders.instance import BuiltQuestion, Instance, rng, sample
-from memenvs.streams.builders.packing import pack
+from memenvs.streams.builders.packing import packed
 from memenvs.streams.builders.wrapping import dialogue
 
 
@@ -82,23 +82,24 @@ def squad(
     asked: dict[str, list[tuple[str, str]]] = {}
     titles: dict[str, str] = {}
     for paragraph in paragraphs:
-        asked.setdefault(paragraph.context, []).extend(paragraph.questions)
-        titles.setdefault(paragraph.context, paragraph.title)
+        if context := paragraph.context.strip():
+            asked.setdefault(context, []).extend(paragraph.questions)
+            titles.setdefault(context, paragraph.title)
     contexts = list(asked)
     draw = rng(seed, "squad", "chunks")
-    groups = pack([count(text) for text in contexts], lambda: draw.randint(rule.low, rule.high), count("\n\n"))
+    groups = packed(contexts, count, rule.low, rule.high, draw)
     found: list[Instance] = []
     dropped: Counter[str] = Counter()
     for number in range(0, len(groups), rule.chunks):
         part = groups[number : number + rule.chunks]
         questions = [
             BuiltQuestion(question, answer, (step,))
-            for step, group in enumerate(part)
+            for step, (_, group) in enumerate(part)
             for i in group
             for question, answer in dict.fromkeys(asked[contexts[i]])
         ]
-        texts = ["\n\n".join(contexts[i] for i in group) for group in part]
-        origin = {"sub_source": "squad", "titles": list(dict.fromkeys(titles[contexts[i]] for g in part for i in g))}
+        texts = [text for text, _ in part]
+        origin = {"sub_source": "squad", "titles": list(dict.fromkeys(titles[contexts[i]] for _, g in part for i in g))}
         _finish("squad", texts, questions, origin, seed, rule, count, found, dropped)
     return found, dropped
 
@@ -129,16 +130,15 @@ def hotpotqa(
         articles.update(dict.fromkeys(question.articles))
         if len(articles) <= most and number + 1 < len(questions):
             continue
-        texts = [f"Title: {title}\n{text}" for title, text in articles]
-        packed = pack([count(text) for text in texts], lambda: draw.randint(rule.low, rule.high), count("\n\n"))
+        texts = [f"Title: {title}\n{text}".strip() for title, text in articles]
+        chunks = packed(texts, count, rule.low, rule.high, draw)
         names = list(articles)
-        at = {names[i]: step for step, chunk in enumerate(packed) for i in chunk}
+        at = {names[i]: step for step, (_, inside) in enumerate(chunks) for i in inside}
         built = [
             BuiltQuestion(q.question, q.answer, tuple(sorted({at[article] for article in q.articles}))) for q in group
         ]
-        chunks = ["\n\n".join(texts[i] for i in chunk) for chunk in packed]
         origin = {"sub_source": "hotpotqa", "records": [q.key for q in group]}
-        _finish("hotpotqa", chunks, built, origin, seed, rule, count, found, dropped)
+        _finish("hotpotqa", [text for text, _ in chunks], built, origin, seed, rule, count, found, dropped)
         group, articles = [], {}
     return found, dropped
 
