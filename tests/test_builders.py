@@ -159,6 +159,13 @@ def test_every_label_has_an_example_and_examples_are_never_asked():
         assert not asked & {text for text, _ in told}
 
 
+def test_rare_labels_are_told_too_where_there_is_room_for_them():
+    pool = [(f"utterance number {i} of kind {i % 6}", str(i % 6)) for i in range(600)]
+    pool += [(f"utterance number {i} is rare", str(i)) for i in range(1000, 1020)]
+    for instance in labelled(pool, [], RULE, 5, 0, "train"):
+        assert instance.metadata["labels_covered"] == 26
+
+
 def test_the_evidence_of_a_label_question_is_every_chunk_with_its_label():
     (instance,) = labelled(POOL, [], RULE, 1, 0, "train")
     for question in instance.questions:

@@ -317,3 +317,11 @@ def test_the_file_itself_is_not_overwritten(data):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match="found none"):
         tasks(tmp_path / "no.parquet")
+    (tmp_path / "train.parquet").touch()
+    with pytest.raises(DataError, match=r"a folder; give one of \['train.parquet'\]"):
+        tasks(tmp_path)
+
+
+def test_other_published_formats_are_not_asked_about(shared):
+    with pytest.raises(DataError, match="column chunks"):
+        tasks(shared / "data/rebuilt_memoryagentbench_schema/data/Conflict_Resolution-00000-of-00001.parquet")

@@ -52,14 +52,30 @@ def tasks(path: Path) -> list[Task]:
         ScorerError: there is no metric for one of its sources.
     """
     if not path.is_file():
-        raise DataError(f"{path}: expected a parquet file in the Memalpha schema, found none")
+        found = (
+            f"a folder; give one of {sorted(file.name for file in path.glob('*.parquet'))}" if path.is_dir() else "none"
+        )
+        raise DataError(f"{path}: expected a parquet file in the Memalpha schema, found {found}")
     streams = load(path)
-    found = []
+    if "chunks" not in _columns(path):
+        raise DataError(f"{path}: expected the Memalpha schema with a column chunks, got {', '.join(_columns(path))}")
+    listed = []
     for row in range(len(streams)):
         stream = streams[row]
         metric_for(stream.source)
-        found += [Task(row, step, stream.source, chunk.text) for step, chunk in enumerate(stream.chunks)]
-    return found
+        listed += [Task(row, step, stream.source, chunk.text) for step, chunk in enumerate(stream.chunks)]
+    return listed
+
+
+def _columns(path: Path) -> list[str]:
+    """Names of a parquet file's columns; none where it is no such file."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_schema(path).names
+    except pyarrow.ArrowException:
+        return []
 
 
 def write(path: Path, out: Path, asked: Mapping[tuple[int, int], Questions], report: Mapping[str, Any]) -> int:

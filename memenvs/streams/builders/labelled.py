@@ -107,13 +107,13 @@ def labelled(
     found = []
     for number in range(instances):
         draw = rng(seed, rule.source, split, number)
-        shuffled = draw.sample(every, len(every))
-        asked, examples = draw.sample(apart, len(apart)), shuffled
+        first, others = _one_of_each(draw.sample(every, len(every)))
+        asked = draw.sample(apart, len(apart))
         if not apart:
             # A small pool keeps four fifths for its examples.
-            reserved = min(rule.questions, len(shuffled) // 5)
-            asked, examples = shuffled[:reserved], shuffled[reserved:]
-        groups = _fill(examples, rule, draw.randint, count)
+            reserved = min(rule.questions, len(every) // 5)
+            asked, others = others[:reserved], others[reserved:]
+        groups = _fill([*first, *others], rule, draw.randint, count)
         order = [pair for group in groups for pair in group]
         draw.shuffle(order)
         sizes = [len(group) for group in groups]
@@ -140,23 +140,29 @@ def labelled(
     return found
 
 
+def _one_of_each(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """The first example of every label, and the others."""
+    seen: set[str] = set()
+    first: list[Pair] = []
+    others: list[Pair] = []
+    for pair in pairs:
+        (others if pair[1] in seen else first).append(pair)
+        seen.add(pair[1])
+    return first, others
+
+
 def _fill(
     examples: Sequence[Pair], rule: LabelledRule, randint: Callable[[int, int], int], count: TokenCounter
 ) -> list[list[Pair]]:
-    """Examples until every chunk has reached its size: first one of each label, then the others as they come."""
-    seen: dict[str, int] = {}
-    first = [i for i, (_, label) in enumerate(examples) if seen.setdefault(label, i) == i]
-    chosen = set(first)
-    order = [*first, *(i for i in range(len(examples)) if i not in chosen)]
+    """Examples, as they come, until every chunk has reached its size."""
     groups: list[list[Pair]] = []
     filled, limit = 0, 0
-    for i in order:
+    for text, label in examples:
         if not groups or filled >= limit:
             if len(groups) == rule.chunks:
                 break
             groups.append([])
             filled, limit = 0, randint(rule.low, rule.high)
-        text, label = examples[i]
         groups[-1].append((text, label))
         filled += count(text if rule.counted == "text" else rule.example(text, label))
     return groups
