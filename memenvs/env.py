@@ -12,13 +12,14 @@ from gymnasium.spaces import Dict, Discrete
 
 from memenvs.episode import Episode, EpisodeSettings, EpisodeSnapshot
 from memenvs.errors import DataError, EpisodeError, SettingsError, did_you_mean, whole
+from memenvs.memory.architectures import FLAT, make_retriever
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.memory.retrieval import BM25Retriever
 from memenvs.memory.retrieval_profiles import retrieval_profile
 from memenvs.reading import Answer, Reader, Reading, make_reader, read
 from memenvs.record import EpisodeRecord
-from memenvs.render import render_episode, render_memory
+from memenvs.render import render_bank, render_episode
 from memenvs.spaces import UnicodeText
 from memenvs.streams import StreamDataset, load
 from memenvs.version import __version__
@@ -90,6 +91,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     * ``k``, ``idf``: items retrieved per question and the kind of BM25; None for those of ``retrieval``, by default 5 and
       "lucene".
     * ``tokens``: token counter of limits and results, see `memenvs.memory.token_counters`; the agents of `agents` count "words".
+    * ``memory``: its architecture, see `memenvs.memory.architectures`; the dialect "memalpha" needs one of three parts.
     * ``chunk_questions``: how many questions of each chunk are read after its step; 0 for none.
     * ``question_share``: share of the global questions that is asked, sampled with the episode's seed.
     * ``max_operations``, ``max_item_tokens``, ``memory_budget``: limits per step, item and memory; None for none.
@@ -127,6 +129,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         render_mode: str | None = None,
         retrieval: str = "default",
         tokens: str = "words",
+        memory: str = FLAT,
     ) -> None:
         if not isinstance(question_share, (int, float)) or not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be a number in (0, 1], got {question_share!r}")
@@ -151,6 +154,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             profile=profile,
             retrieval=retrieval,
             tokens=tokens,
+            memory=memory,
         )
         self.render_mode = render_mode
         self.observation_space = Dict(
@@ -172,7 +176,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         self._prepared: _Prepared | None = None
 
     def _retriever(self) -> BM25Retriever:
-        return BM25Retriever(idf=self._idf, profile=self.settings.retrieval)
+        return make_retriever(self.settings.memory, self._idf, self.settings.retrieval)
 
     @property
     def episode(self) -> Episode:
@@ -314,7 +318,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
 
     def _observation(self) -> dict[str, Any]:
         seen = self.episode.observe()
-        return {"chunk": seen.chunk, "memory": render_memory(seen.memory, self.max_chars), "step": seen.step}
+        return {"chunk": seen.chunk, "memory": render_bank(self.episode.bank, self.max_chars), "step": seen.step}
 
     def _info(self) -> dict[str, Any]:
         episode = self.episode

@@ -20,7 +20,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from memenvs.errors import EpisodeError, SettingsError, whole
-from memenvs.memory.bank import BankSnapshot, MemoryBank, MemoryItem, MemoryLimits, StepReport
+from memenvs.memory.architectures import FLAT, check_memory, make_memory, make_retriever
+from memenvs.memory.bank import BankSnapshot, MemoryItem, MemoryLimits, StepReport
 from memenvs.memory.operations import MAX_MESSAGE_CHARS, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
 from memenvs.memory.retrieval_profiles import retrieval_profile
@@ -38,7 +39,7 @@ class EpisodeSettings:
     """What an episode does with its stream."""
 
     k: int = 5
-    """Items retrieved per question."""
+    """Items retrieved per question; of each part in a memory of parts."""
     chunk_questions: int = 5
     """Chunk questions read per step (the first ones of the chunk); 0 reads none."""
     limits: MemoryLimits = field(default_factory=MemoryLimits)
@@ -51,6 +52,8 @@ class EpisodeSettings:
     """Retrieval profile, see `memenvs.memory.retrieval_profiles`; ``k`` stays what it is here."""
     tokens: str = "words"
     """Token counter, see `memenvs.memory.token_counters`."""
+    memory: str = FLAT
+    """Architecture of the memory, see `memenvs.memory.architectures`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", whole("k", self.k, 1))
@@ -59,6 +62,14 @@ class EpisodeSettings:
         metric_for("builtin-fact", self.profile)
         retrieval_profile(self.retrieval)
         token_counter(self.tokens)
+        check_memory(self.memory, self.dialect)
+
+    def facts(self) -> dict[str, Any]:
+        """The settings as plain data. The flat memory is not named: records and digests are those of before there were others."""
+        kept = asdict(self)
+        if self.memory == FLAT:
+            del kept["memory"]
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ class Episode:
 
     Args:
         stream: the material.
-        settings: retrieval, limits, dialect, scoring profile, token counter.
+        settings: memory, retrieval, limits, dialect, scoring profile, token counter.
         questions: indices of the global questions to ask (all by default); a group shares them.
         count: a token counter of one's own; by default the one that the settings name.
         retriever: ranks items for a question; by default exact BM25 as the settings name it.
@@ -124,10 +135,10 @@ class Episode:
         self.stream, self.settings = stream, settings
         self.questions = tuple(stream.questions[i] for i in self._asked)
         self._count = token_counter(settings.tokens) if count is None else count
-        self.bank = MemoryBank(settings.limits, self._count)
+        self.bank = make_memory(settings.memory, settings.limits, self._count)
         self.failure: str | None = None
         """Message of the first reader failure, or None."""
-        self._retriever = retriever or BM25Retriever(profile=settings.retrieval)
+        self._retriever = retriever or make_retriever(settings.memory, profile=settings.retrieval)
         if (name := self._retriever.profile.name) != settings.retrieval:
             raise SettingsError(
                 f"the retriever has the profile {name!r}, the settings say retrieval={settings.retrieval!r}; "
@@ -275,7 +286,7 @@ class Episode:
         if not self.done:
             raise EpisodeError(f"the episode is at step {self.step} of {self.T}; a record exists at the end")
         try:
-            kept = json.loads(json.dumps(asdict(self.settings) | settings))
+            kept = json.loads(json.dumps(self.settings.facts() | settings))
         except (TypeError, ValueError) as error:
             raise SettingsError(f"what a record keeps must be JSON-able, got {settings}: {error}") from error
         return EpisodeRecord(
@@ -322,7 +333,7 @@ class Episode:
     def _origin(self) -> dict[str, Any]:
         """What a snapshot belongs to."""
         first = {"stream": self.stream.fingerprint, "questions": list(self._asked)}
-        return first | asdict(self.settings) | {"retriever": self._retriever.settings}
+        return first | self.settings.facts() | {"retriever": self._retriever.settings}
 
     @cached_property
     def _key(self) -> str:

@@ -37,6 +37,8 @@ _FAMILIES = {
 }
 _FLAT = "FineMem-Memalpha-Flat-v0"
 _RUNNING_SUM = "RunningSum-v0"
+_THREE_PART = "MemAlpha-Memalpha-v0"
+"""Mem-alpha's memory and dialect on the streams of FineMem-Memalpha-v0."""
 
 
 def register_all() -> None:
@@ -44,6 +46,8 @@ def register_all() -> None:
     for env_id, (_, families) in _FAMILIES.items():
         kwargs: dict[str, Any] = {} if families is None else {"families": families}
         gym.register(env_id, entry_point="memenvs.env:MemoryEnv", kwargs=kwargs)
+    three_part = {"memory": "memalpha", "dialect": "memalpha"}
+    gym.register(_THREE_PART, entry_point="memenvs.env:MemoryEnv", kwargs=three_part)
     gym.register(_RUNNING_SUM, entry_point="memenvs.env:MemoryEnv", kwargs={"data": "running-sum"})
     gym.register(_FLAT, entry_point="memenvs.wrappers.flat:make_flat")
 
@@ -56,6 +60,7 @@ def envs() -> list[EnvInfo]:
     ]
     return [
         *found,
+        EnvInfo(_THREE_PART, "mixed", "builtin", "20", "MIT (generated)", False, "text"),
         EnvInfo(_RUNNING_SUM, "long-horizon-execution", "running-sum", "20", "MIT (generated)", False, "text"),
         EnvInfo(_FLAT, "mixed", "builtin", "20", "MIT (generated)", False, "array"),
     ]

@@ -1,6 +1,6 @@
 """Text views: the memory as the agent sees it, and an episode for people.
 
-* `render_memory` - the memory as one text, for observations.
+* `render_memory`, `render_bank` - the memory as one text, for observations.
 * `render_episode` - where an episode stands, for ``render_mode="ansi"``: plain text, at most `WIDTH` columns.
 """
 
@@ -10,7 +10,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from memenvs.episode import Episode
-from memenvs.memory.bank import MemoryItem, OperationOutcome
+from memenvs.memory.bank import MemoryBank, MemoryItem, OperationOutcome
+from memenvs.memory.three_part import ThreePartMemory
+from memenvs.memory.three_part_view import manager_view
 from memenvs.record import ReadingRecord, StepRecord
 
 WIDTH = 100
@@ -40,6 +42,13 @@ def render_memory(items: Sequence[MemoryItem], max_chars: int) -> str:
         room += len(shown.pop()) + 1
     hidden = f"({len(items) - len(shown)} older items are not shown)"
     return "\n".join([hidden[:max_chars], *reversed(shown)])
+
+
+def render_bank(bank: MemoryBank, max_chars: int) -> str:
+    """The memory as its manager sees it: `render_memory`, or `manager_view` for a memory of three parts."""
+    if isinstance(bank, ThreePartMemory):
+        return manager_view(bank, max_chars=max_chars)
+    return render_memory(bank.items, max_chars)
 
 
 def render_episode(episode: Episode) -> str:

@@ -5,12 +5,13 @@
 * `FineMemReward`, `OutcomeReward`, `ChunkStepReward`, `EvidenceReward`, `FormatReward`, `CompressionReward`.
 * `credit` - who earned the outcome, exactly and estimated; `CreditReward` pays any of its estimators.
 * `extras` - outcomes with a condition, `BudgetReward` and `WithMemoryReward`.
-* `memalpha` - Mem-alpha's reward of a step, and of all rows of a batch.
+* `memalpha`, `MemAlphaReward` - Mem-alpha's reward of a step, and of all rows of a batch.
 """
 
 from rewards import credit, extras, memalpha, terms
 from rewards.credit import CreditReward
 from rewards.extras import BudgetReward, WithMemoryReward
+from rewards.memalpha_wrapper import MemAlphaReward
 from rewards.wrapper import RewardWrapper, stack_terms
 from rewards.wrappers import (
     ChunkStepReward,
@@ -29,6 +30,7 @@ __all__ = [
     "EvidenceReward",
     "FineMemReward",
     "FormatReward",
+    "MemAlphaReward",
     "OutcomeReward",
     "RewardWrapper",
     "WithMemoryReward",

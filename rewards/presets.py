@@ -14,10 +14,14 @@ import gymnasium as gym
 from memenvs.errors import SettingsError, did_you_mean
 from rewards.credit.registry import ESTIMATORS
 from rewards.credit.wrapper import CreditReward
+from rewards.memalpha_wrapper import MemAlphaReward
 from rewards.wrappers import CompressionReward, FineMemReward, FormatReward
 
 CREDIT = "credit:"
 """Prefix of a credit estimator's name. It is reserved: your own module may have any other name."""
+
+MEMALPHA = "memalpha"
+"""Name of `MemAlphaReward` without its content term, which needs a judge."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "outcome": {"beta": 0.0, "chunk_weight": 0.0},
@@ -27,7 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "finemem": {},
     "finemem-cited": {"evidence": "cited"},
 }
-"""Name -> keyword arguments of `FineMemReward`; "raw" (no wrapper), "credit:NAME" and "module:Class" are accepted too."""
+"""Name -> keyword arguments of `FineMemReward`; "raw" (no wrapper), "memalpha", "credit:NAME" and "module:Class" are accepted
+too."""
 
 
 def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.Env[Any, Any]:
@@ -35,7 +40,7 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
 
     Args:
         env: a memenvs environment.
-        reward: a name in `PRESETS`; ``"raw"`` (the sparse outcome, unwrapped); ``"credit:NAME"``, an estimator of
+        reward: a name in `PRESETS`; ``"raw"`` (the sparse outcome, unwrapped); ``"memalpha"``; ``"credit:NAME"``, an estimator of
             `rewards.credit.ESTIMATORS` with format and compression at their usual weights; or ``"module:Class"``, a
             `gymnasium.Wrapper` of yours that sets ``info["step_rewards"]`` or pays per step.
         arguments: keyword arguments for the wrapper, over those of the preset; for ``credit:NAME`` those of `CreditReward`.
@@ -47,11 +52,13 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
         return env
     if reward in PRESETS:
         return _made(FineMemReward, env, reward, PRESETS[reward] | arguments)
+    if reward == MEMALPHA:
+        return _made(MemAlphaReward, env, reward, arguments)
     if reward.startswith(CREDIT):
         credited = _made(CreditReward, env, reward, {"estimator": reward.removeprefix(CREDIT)} | arguments)
         return FormatReward(CompressionReward(credited))
     if ":" not in reward:
-        known = ["raw", *PRESETS, *(CREDIT + name for name in ESTIMATORS)]
+        known = ["raw", *PRESETS, MEMALPHA, *(CREDIT + name for name in ESTIMATORS)]
         raise SettingsError(
             f"unknown reward {reward!r}; known: {', '.join(known)}, or your own as module:Class.{did_you_mean(reward, known)}"
         )

@@ -36,12 +36,17 @@ class Replay:
         count: the episode's token counter; by default the one that its settings name.
 
     Raises:
-        DataError: the record lacks settings, or its operations do not lead to its memory.
+        DataError: the record lacks settings, its memory is not flat, or its operations do not lead to its memory.
     """
 
     def __init__(self, record: EpisodeRecord, count: TokenCounter | None = None) -> None:
         self.T = record.T
         settings = settings_of(record)
+        if settings.memory != "flat":
+            raise DataError(
+                f"only flat memories can be replayed, the record has memory={settings.memory!r}; "
+                "take a credit that needs no replay, such as evidence or uniform"
+            )
         self._count = token_counter(settings.tokens) if count is None else count
         self._limits = settings.limits
         self._writes = _writes(record)
@@ -92,12 +97,13 @@ class Replay:
 def settings_of(record: EpisodeRecord) -> EpisodeSettings:
     """The settings that an episode was played with.
 
-    Records from before retrieval profiles name neither ``retrieval`` nor ``tokens``: they had what is now the default.
+    Records from before retrieval profiles name neither ``retrieval`` nor ``tokens``: they had what is now the default. A flat
+    memory is never named.
 
     Raises:
         DataError: the record does not say them.
     """
-    before = {"retrieval": "default", "tokens": "words"}
+    before = {"retrieval": "default", "tokens": "words", "memory": "flat"}
     try:
         said = before | dict(record.settings)
         kept = {field.name: said[field.name] for field in fields(EpisodeSettings)}

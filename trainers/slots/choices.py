@@ -165,7 +165,7 @@ _DEFAULT: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "finemem": {"reward": "finemem", "group": "step"},
-    "memalpha": {"group": "pooled", "regulariser": "kl_k3", "beta": 0.001},
+    "memalpha": {"reward": "memalpha", "group": "pooled", "regulariser": "kl_k3", "beta": 0.001},
     "memory-r2": {"group": "local", "regulariser": "kl_k3", "beta": 0.001},
     "memagent": {"advantage": "centred", "regulariser": "kl_k3", "beta": 0.001},
     "dr-grpo": {"advantage": "centred", "aggregation": "constant"},

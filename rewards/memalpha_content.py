@@ -1,0 +1,84 @@
+"""Mem-alpha's content reward: the share of a step's calls whose content a judge finds valid.
+
+* `call_content` - what is judged of one call.
+* `content` - the share for each step of an episode.
+
+The published judge is a language model with one prompt per part of the memory (Qwen3-32B). Its prompts are not copied here: the
+judge is a callable of yours.
+
+Source: wangyu-ustc/Mem-alpha@9c0e1f6: memory_server.py (/analyze_function). There a judge that cannot be reached scores 0 for a
+whole batch; here its error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from memenvs.errors import ScorerError
+from memenvs.memory import Operation, parse_operations
+from memenvs.memory.memalpha_calls import KINDS, SEMANTIC, MemoryCall
+from memenvs.record import EpisodeRecord
+from rewards.terms import Terms
+
+ContentJudge = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
+"""Pairs of part ("core", "semantic" or "episodic") and content in, one verdict per pair out: is the content what belongs there?"""
+_CONTENT = {"new_memory_insert": "content", "memory_update": "new_content"}
+
+
+def call_content(tool: str, arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Part and content of one call for the judge; None where it scores 0 unseen.
+
+    Unseen are calls of any tool but insert and update (a DELETE cannot earn anything), blank contents and those that are no text.
+
+    Args:
+        tool: its name.
+        arguments: its arguments, ``memory_type`` without the ending "_memory".
+    """
+    part, content = arguments.get("memory_type"), arguments.get(_CONTENT.get(tool, ""))
+    if part not in KINDS or not isinstance(content, str) or not content.strip():
+        return None
+    return part, content
+
+
+def content(record: EpisodeRecord, judge: ContentJudge) -> Terms:
+    """r_content(t): share of step t's calls whose content is valid; 0 for a step without calls.
+
+    Refused calls are judged like others, a call that no memory could carry out scores 0 unseen (the published server judges
+    the content of some of these), an explicit SKIP is no call. Plain INSERTs and UPDATEs count as semantic.
+
+    Args:
+        record: a finished episode.
+        judge: asked once, for all contents of the episode.
+
+    Returns:
+        T floats in [0, 1].
+
+    Raises:
+        ScorerError: the judge gave something else than one verdict per content.
+    """
+    dialect = str(record.settings.get("dialect", "json"))
+    asked: list[tuple[str, str]] = []
+    calls: list[list[int | None]] = []
+    for step in record.steps:
+        places: list[int | None] = []
+        for operation in parse_operations(step.message, dialect).operations:
+            if isinstance(operation, Operation) and operation.op == "SKIP":
+                continue
+            pair = _judged(operation)
+            places.append(None if pair is None else len(asked))
+            asked += [] if pair is None else [pair]
+        calls.append(places)
+    verdicts = list(judge(asked)) if asked else []
+    if len(verdicts) != len(asked):
+        raise ScorerError(f"expected one verdict per content, {len(asked)}, got {len(verdicts)} from the content judge")
+    return tuple(
+        sum(bool(verdicts[place]) for place in places if place is not None) / len(places) if places else 0.0
+        for places in calls
+    )
+
+
+def _judged(operation: Any) -> tuple[str, str] | None:
+    if not isinstance(operation, Operation) or not (operation.content or "").strip():
+        return None
+    return operation.kind if isinstance(operation, MemoryCall) else SEMANTIC, str(operation.content)
