@@ -7,6 +7,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from memenvs.benchmarks import benchmarks
+
 
 @dataclass(frozen=True, slots=True)
 class EnvInfo:
@@ -26,6 +28,10 @@ class EnvInfo:
     """Whether test questions are known to occur in published training data."""
     observation: str
     """"text" for messages, "array" for Box features with action masks."""
+    questions: str = "made from a seed"
+    """Streams x questions of published data."""
+    embedded: bool = True
+    """Whether the data is part of the package; if not, `gymnasium.make` needs a network, or ``data=`` the path of a copy."""
 
 
 _FAMILIES = {
@@ -49,6 +55,8 @@ def register_all() -> None:
     three_part = {"memory": "memalpha", "dialect": "memalpha"}
     gym.register(_THREE_PART, entry_point="memenvs.env:MemoryEnv", kwargs=three_part)
     gym.register(_RUNNING_SUM, entry_point="memenvs.env:MemoryEnv", kwargs={"data": "running-sum"})
+    for one in benchmarks():
+        gym.register(one.id, entry_point="memenvs.env:MemoryEnv", kwargs=one.kwargs)
     gym.register(_FLAT, entry_point="memenvs.wrappers.flat:make_flat")
 
 
@@ -62,5 +70,9 @@ def envs() -> list[EnvInfo]:
         *found,
         EnvInfo(_THREE_PART, "mixed", "builtin", "20", "MIT (generated)", False, "text"),
         EnvInfo(_RUNNING_SUM, "long-horizon-execution", "running-sum", "20", "MIT (generated)", False, "text"),
+        *(
+            EnvInfo(b.id, b.family, b.data, b.T, b.licence, b.contaminated, "text", b.questions, embedded=False)
+            for b in benchmarks()
+        ),
         EnvInfo(_FLAT, "mixed", "builtin", "20", "MIT (generated)", False, "array"),
     ]

@@ -24,8 +24,8 @@ from memenvs.streams import Chunk, Question, Stream
 from memenvs.streams.stream_list import StreamList
 from memenvs.testing import NONSENSE, FailingReader
 
-IDS = [info.id for info in memenvs.envs()]
-TEXT_IDS = [info.id for info in memenvs.envs() if info.observation == "text"]
+IDS = [info.id for info in memenvs.envs() if info.embedded]
+TEXT_IDS = [info.id for info in memenvs.envs() if info.embedded and info.observation == "text"]
 SKIP = '[{"op": "SKIP"}]'
 TOLD = ["Zoë habite à Málaga.", "😀 means joy. 👩‍👩‍👧‍👦", "山田さんは京都に住んでいます。", "half a pair: \ud800!"]
 
