@@ -2,6 +2,7 @@
 
 * `call_content` - what is judged of one call.
 * `content` - the share for each step of an episode.
+* `verdict` - what a model judge's reply says, in the published form.
 
 The published judge is a language model with one prompt per part of the memory (Qwen3-32B). Its prompts are not copied here: the
 judge is a callable of yours.
@@ -12,6 +13,8 @@ whole batch; here its error is raised.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +26,7 @@ from rewards.terms import Terms
 
 ContentJudge = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 """Pairs of part ("core", "semantic" or "episodic") and content in, one verdict per pair out: is the content what belongs there?"""
+_FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 _CONTENT = {"new_memory_insert": "content", "memory_update": "new_content"}
 
 
@@ -76,6 +80,23 @@ def content(record: EpisodeRecord, judge: ContentJudge) -> Terms:
         sum(bool(verdicts[place]) for place in places if place is not None) / len(places) if places else 0.0
         for places in calls
     )
+
+
+def verdict(reply: str) -> bool | None:
+    """VALID of a judge's reply: a fenced JSON object with a bool VALID, a list ISSUES and a text EXPLANATION.
+
+    Returns:
+        None where the reply is not of this form; the published server scores 0 then.
+    """
+    found = _FENCED.search(reply)
+    try:
+        said = json.loads(found.group(1)) if found else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    wanted = (("VALID", bool), ("ISSUES", list), ("EXPLANATION", str))
+    return bool(said["VALID"]) if all(isinstance(said.get(name), kind) for name, kind in wanted) else None
 
 
 def _judged(operation: Any) -> tuple[str, str] | None:

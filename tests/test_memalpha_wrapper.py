@@ -13,7 +13,7 @@ import pytest
 import memenvs  # noqa: F401
 from memenvs.errors import ScorerError, SettingsError
 from rewards import FineMemReward, MemAlphaReward, memalpha
-from rewards.memalpha_content import call_content, content
+from rewards.memalpha_content import call_content, content, verdict
 from rewards.presets import wrap_reward
 from trainers.slots.choices import Slots
 
@@ -135,6 +135,28 @@ def test_contents_score_as_on_the_published_server(shared: Path):
         assert scores == row["output"]["per_call"]
         assert sum(scores) / len(scores) == row["output"]["score"]
     assert len(rows) >= 8
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ('```json\n{"VALID": true, "ISSUES": [], "EXPLANATION": "has } brace"}\n```', True),
+        ('pre ```json\n{"VALID": false, "ISSUES": ["a"], "EXPLANATION": "no"}\n``` post', False),
+        ('```json\n{"VALID": "true", "ISSUES": [], "EXPLANATION": "ok"}\n```', None),
+        ('```json\n{"VALID": true, "ISSUES": [], "EXPLANATION": null}\n```', None),
+        ('text "VALID": true text', None),
+        ("```json\n{bad}\n```", None),
+    ],
+)
+def test_a_reply_of_the_published_form_is_a_verdict(reply: str, said: bool | None):
+    assert verdict(reply) is said
+
+
+def test_replies_are_read_as_on_the_published_server(shared: Path):
+    rows = (shared / "oracles/peers/memalpha_server_misc.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, rows) if row["function"] == "_validate_json_format"]
+    assert [verdict(row["inputs"]["analysis_text"]) is not None for row in rows] == [row["output"] for row in rows]
+    assert rows
 
 
 def test_the_preset_is_the_reward_without_content():
