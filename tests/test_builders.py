@@ -180,10 +180,17 @@ def test_labels_are_spread_over_the_chunks_and_not_appended_to_the_first():
 
 
 def test_held_out_sentences_are_asked_and_never_told():
-    apart = [("what to do with kind 3", "3"), ("utterance number 7 of kind 1", "1")]
-    (instance,) = labelled(POOL, apart, RULE, 1, 0, "test")
-    assert sorted(q.answer for q in instance.questions) == ["1", "3"]
-    assert not any("utterance number 7 of" in chunk for chunk in instance.chunks)
+    apart = POOL[:150]
+    for instance in labelled(POOL, apart, RULE, 3, 0, "test"):
+        asked = {q.question.split("\n")[0].removeprefix("Sentence: ") for q in instance.questions}
+        assert asked <= {text for text, _ in apart}
+        told = {text for chunk in instance.chunks for text, _ in _examples(chunk)}
+        assert not told & {text for text, _ in apart}
+
+
+def test_a_label_without_an_example_is_not_asked_for():
+    (instance,) = labelled(POOL, [("what is this", "6"), ("number of kind 3", "3")], RULE, 1, 0, "test")
+    assert [question.answer for question in instance.questions] == ["3"]
 
 
 def test_the_order_of_the_pool_does_not_matter():

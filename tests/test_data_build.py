@@ -170,6 +170,7 @@ def test_the_texts_of_a_gutenberg_file_are_taken_without_its_frame(tmp_path):
 
 def nlu(folder: Path) -> Path:
     texts = [(f"please do action {i} with thing {i * 7}", f"intent_{i % 5}") for i in range(400)]
+    texts += [(f"now do action {i} at once", f"intent_{i % 5}") for i in range(20)]  # also in the test part
     _write(folder / "nlu/train.csv", "".join(f"{text},{intent}\n" for text, intent in texts))
     examples = [{"text": f"now do action {i} at once", "intent": f"intent_{i % 5}"} for i in range(40)]
     _write(folder / "nlu/test.json", {"rasa_nlu_data": {"common_examples": examples}})
@@ -183,6 +184,7 @@ def test_sentences_of_the_test_part_are_only_asked_in_the_test(tmp_path):
     assert asked
     assert all(text.startswith("now do action") for text in asked)
     told = [c.text for data in (train, test) for i in range(len(data)) for c in data[i].chunks]
+    told += [q.text for i in range(len(train)) for q in train[i].questions]
     assert not any("now do action" in text for text in told)
     assert sorted(manifest["sources"]["nlu"]["labels"].values()) == [f"intent_{i}" for i in range(5)]
 
