@@ -16,6 +16,10 @@ from memenvs.streams.rows import JsonRows, ParquetRows
 _BUILD = "raw material: `memenvs data build memalpha` makes streams of it"
 
 
+_ABSTRACT = "###"
+"""How an abstract begins in PubMed-RCT's text form."""
+
+
 class _Kind(NamedTuple):
     fields: frozenset[str]
     """Fields that the first record has."""
@@ -68,6 +72,14 @@ def described(path: Path) -> DataError:
     for kind in _KINDS:
         if kind.fields <= fields:
             return DataError(f"{path.name} holds no streams: {kind.what}")
+    if path.suffix == ".csv" and len(fields) == 2:
+        return DataError(
+            f"{path.name} holds no streams: a table of two columns with no header, as NLU's utterances are, {_BUILD}"
+        )
+    if path.suffix == ".label":
+        return DataError(f"{path.name} holds no streams: TREC questions, {_BUILD}")
+    if path.suffix == ".txt" and fields == {_ABSTRACT}:
+        return DataError(f"{path.name} holds no streams: PubMed-RCT abstracts, {_BUILD}")
     seen = ", ".join(sorted(fields)[:8]) or "no named fields"
     return DataError(
         f"{path.name} holds no streams in a published form that is known here (docs/data.md lists them); "
@@ -85,7 +97,7 @@ def _fields(path: Path) -> frozenset[str]:
         if path.suffix == ".jsonl":
             return _names(json.loads(file.readline() or "null"))
         if path.suffix != ".json":
-            return frozenset()
+            return frozenset({_ABSTRACT}) if file.read(len(_ABSTRACT)) == _ABSTRACT else frozenset()
         start = file.read(1).strip() or file.read(1)
         if start == "{":
             file.seek(0)
