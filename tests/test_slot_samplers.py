@@ -57,6 +57,14 @@ def test_zero_variance_drops_steps_and_not_streams():
     assert mask.tolist() == [[False, True, True], [False, True, True], [False] * 3, [False, True, True]]
 
 
+def test_zero_variance_keeps_every_step_of_rollouts_whose_returns_are_compared():
+    """A sparse reward varies at the last step alone, and its return is the advantage of all of them."""
+    sampler = make("zero_variance", stepwise=False)
+    sparse, equal = [[0, 0, 1], [0, 0, 0], [NAN] * 3], [[0, 1, 1], [0, 1, 1], [NAN] * 3]
+    masks = sampler.select(0, [group([1, 0, NAN], sparse), group([1, 1, NAN], equal), group([1, 0, NAN], equal)])
+    assert [rows(mask) for mask in masks] == [[True, True, False], [False] * 3, [True, True, False]]
+
+
 def test_a_single_valid_rollout_varies_in_nothing():
     alone = group([1, NAN])
     assert not make("zero_variance").select(0, [alone])[0].any()

@@ -1,6 +1,6 @@
 """Samplers that leave out what teaches nothing.
 
-* `ZeroVariance` - drop the steps at which all rollouts of a stream got the same reward.
+* `ZeroVariance` - drop the steps, or the streams, in which all rollouts got the same reward.
 * `Dynamic` - DAPO: drop streams whose rollouts all end alike, and roll out others in their place.
 * `NoPositiveResampling` - ScaleRL: never come back to a stream that the policy has learnt.
 """
@@ -42,6 +42,15 @@ def keep_varied_steps(group: GroupView) -> Mask:
     return whole_rows(group, group.valid) & varied(group.rewards[group.valid])
 
 
+def keep_varied_rollouts(group: GroupView) -> Mask:
+    """(G, T) mask of all steps of the valid rollouts if they differ in any reward or in their outcome, of nothing otherwise.
+
+    For advantages that look beyond their step: a return, a reward to go or an outcome counts at steps whose own rewards are equal.
+    """
+    rewards, outcomes = group.rewards[group.valid], group.outcomes[group.valid]
+    return whole_rows(group, group.valid & bool(np.any(varied(rewards)) or varied(outcomes)))
+
+
 def keep_group(group: GroupView) -> bool:
     """DAPO's filter: 0 < number of correct rollouts < G, and for outcomes between 0 and 1 a standard deviation above 0.
 
@@ -52,15 +61,24 @@ def keep_group(group: GroupView) -> bool:
 
 
 class ZeroVariance(Uniform):
-    """All streams; the samples of a step are trained only if its rewards differ between rollouts.
+    """All streams; what all rollouts of a stream got alike is not trained.
 
     Nothing of the advantages changes, but the mean over samples is then one over samples that teach something.
-    Args as `Uniform`.
+
+    Args:
+        seed, pool: see `Uniform`.
+        stepwise: True where a step's advantage is made of that step's rewards alone: a step without variance is then dropped by
+            itself. False where it is made of more, such as the return: only a stream without any variance is dropped.
     """
 
+    def __init__(self, seed: int = 0, pool: Sequence[int] | None = None, stepwise: bool = True) -> None:
+        super().__init__(seed, pool)
+        self.stepwise = stepwise
+
     def select(self, update: int, groups: Sequence[GroupView]) -> list[Mask]:
-        """`keep_varied_steps` of each group."""
-        return [keep_varied_steps(group) for group in groups]
+        """`keep_varied_steps`, or `keep_varied_rollouts`, of each group."""
+        keep = keep_varied_steps if self.stepwise else keep_varied_rollouts
+        return [keep(group) for group in groups]
 
 
 class Dynamic(Uniform):
@@ -103,6 +121,7 @@ class NoPositiveResampling(ZeroVariance):
     Args:
         seed, pool: see `Uniform`; a pool is needed, since streams that never come back need no leaving out.
         threshold: published: .9.
+        stepwise: see `ZeroVariance`.
 
     Raises:
         SettingsError: no pool, a threshold outside (0, 1], or, from `streams`, no stream is left.
@@ -110,8 +129,10 @@ class NoPositiveResampling(ZeroVariance):
     Source: arXiv 2510.13786.
     """
 
-    def __init__(self, seed: int = 0, pool: Sequence[int] | None = None, threshold: float = 0.9) -> None:
-        super().__init__(seed, pool)
+    def __init__(
+        self, seed: int = 0, pool: Sequence[int] | None = None, threshold: float = 0.9, stepwise: bool = True
+    ) -> None:
+        super().__init__(seed, pool, stepwise)
         if pool is None:
             raise SettingsError(
                 "the sampler npr leaves out streams of a pool, and fresh streams have none: give pool, the streams to draw from"

@@ -88,6 +88,8 @@ class Sampler(Protocol):
 
     group_size: int | None
     """G, where the choice is about it; None leaves it to the trainer's settings."""
+    pool: list[int] | None
+    """Streams to come back to; None where every stream is a fresh one."""
 
     def references(self, update: int) -> list[int]:
         """Streams to roll out for `observe_references` before this update; they are not trained."""
