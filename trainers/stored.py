@@ -1,6 +1,7 @@
 """Groups as plain data: what a replay buffer writes into a checkpoint, and how a group is made from it again.
 
-Messages, choices and log-probabilities are kept; the rest follows from them, because environments are deterministic.
+Messages, choices, log-probabilities and what was paid are kept; the rest follows from them, because environments are deterministic.
+Rewards are not worked out again: that may cost readings, ask a judge, or play on with a policy that is another one by now.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 
 from agents.base import View
 from agents.candidate import CandidatePolicy, Decision
-from trainers.rollout import Group, Rejudge, rollout
+from rewards.wrapper import term_weights
+from trainers.rollout import Group, rollout
+from trainers.slots.types import Array
 
 
 def to_plain(group: Group) -> dict[str, Any]:
@@ -23,30 +26,45 @@ def to_plain(group: Group) -> dict[str, Any]:
         "stream": group.stream,
         "trees": group.trees,
         "decisions": [[[d.message, d.log_prob, d.entropy, d.chosen.tolist()] for d in row] for row in group.decisions],
+        "rewards": _listed(group.rewards),
+        "terms": {name: _listed(values) for name, values in group.terms.items()},
+        "r_global": _listed(group.r_global),
     }
 
 
-def from_plain(
-    data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy, rejudge: Rejudge | None = None
-) -> Group:
+def from_plain(data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> Group:
     """The group again, by playing its messages.
 
     Args:
         data: what `to_plain` gave.
         envs: environments over the same data as the group's.
         policy: a policy of the same settings, whatever its weights: it lists what there was to choose from.
-        rejudge: as in `rollout`.
     """
     rows = data["decisions"]
-    played = rollout(
-        envs[: len(rows)],
-        _Recorded(policy, rows),
-        data["stream"],
-        [np.random.default_rng(0)] * len(rows),
-        False,
-        rejudge,
+    # Without their reward wrappers, which would have to be paid again.
+    bare = [env.unwrapped for env in envs[: len(rows)]]
+    played = rollout(bare, _Recorded(policy, rows), data["stream"], [np.random.default_rng(0)] * len(rows))
+    rewards = _array(data["rewards"])
+    return replace(
+        played,
+        rewards=rewards,
+        terms={name: _array(values) for name, values in data["terms"].items()},
+        weights=term_weights(envs[0]),
+        r_global=_array(data["r_global"]),
+        trees=None if data["trees"] is None else tuple(data["trees"]),
+        failed=np.isnan(rewards[:, 0]),
     )
-    return replace(played, trees=None if data["trees"] is None else tuple(data["trees"]))
+
+
+def _listed(table: Array) -> Any:
+    """Nested lists with None for NaN, which JSON does not have."""
+    listed = table.astype(object)
+    listed[np.isnan(table)] = None
+    return listed.tolist()
+
+
+def _array(listed: Any) -> Array:
+    return np.array(listed, np.float64)
 
 
 class _Recorded(CandidatePolicy):
