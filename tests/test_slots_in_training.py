@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import get_args
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -95,11 +96,73 @@ def test_slots_that_were_given_win_over_the_preset():
         ({"preset": "grpoo"}, "unknown preset"),
         ({"ratio": "pp"}, "unknown ratio"),
         ({"group": "local", "advantage": "gae"}, "local"),
+        ({"group": "local", "advantage": "decoupled"}, "local"),
+        ({"group": "local", "mix": "gdpo"}, "needs reward terms"),
+        ({"group": "local", "judge": "consensus"}, "scored by the metric"),
     ],
 )
 def test_slots_that_cannot_work_are_refused_at_once(slots, message):
     with pytest.raises(SettingsError, match=message):
         TrainSettings(slots=Slots(**slots))
+
+
+@pytest.mark.parametrize("preset", ["dr-grpo", "memagent"])
+def test_centred_presets_give_every_step_the_rollouts_score_less_the_groups_mean(preset):
+    parts = Parts(replace(SMALL, slots=Slots(preset=preset)))
+    group = parts.play(0, 3, 0)
+    (table,) = advantages([group], parts.slots)
+    assert np.ptp(group.r_global) > 0
+    assert table == pytest.approx(np.repeat((group.r_global - group.r_global.mean())[:, None], 4, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("preset", "reward"), [("loop", "raw"), ("scalerl", "raw"), ("gigpo", "raw"), ("finemem", None)]
+)
+def test_what_zero_variance_leaves_out_has_no_advantage(preset, reward):
+    sampler = None if preset == "scalerl" else "zero_variance"
+    parts = Parts(replace(SMALL, slots=Slots(preset=preset, sampler=sampler), reward=reward))
+    drawn = parts.draw(0)
+    tables = advantages(drawn.groups, parts.slots)
+    assert any((table != 0).any() for table in tables)
+    for table, mask in zip(tables, drawn.masks, strict=True):
+        assert (table[~mask] == 0).all()
+
+
+class Flat(gym.Wrapper):
+    """Pays by the step, without a record."""
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, 1.0, terminated, truncated, info
+
+
+@pytest.mark.parametrize(
+    ("reward", "slots", "message"),
+    [
+        ("credit:loo-step", {"judge": "consensus"}, "counterfactual answers.*evidence-cited"),
+        (f"{__name__}:Flat", {"judge": "consensus"}, "Flat pays without one"),
+        ("raw", {"mix": "gdpo"}, '"raw" has none'),
+    ],
+)
+def test_a_reward_that_a_slot_would_pass_over_is_refused(reward, slots, message):
+    with pytest.raises(SettingsError, match=message):
+        Parts(replace(SMALL, reward=reward, slots=Slots(**slots)))
+
+
+def test_a_judge_changes_what_shares_of_the_outcome_pay():
+    paid = [
+        Parts(replace(SMALL, reward="credit:evidence-cited", slots=Slots(judge=judge))).play(0, 3, 0).rewards
+        for judge in ("scorer", "consensus")
+    ]
+    assert not np.allclose(*paid)
+
+
+def test_a_kl_that_is_chosen_alone_counts():
+    parts = Parts(replace(SMALL, slots=Slots(regulariser="kl_k3")))
+    group = parts.play(0, 3, 0)
+    batch = make_batch([group], advantages([group], parts.slots), [np.ones((4, 4), bool)])
+    near, far = (parts.objective(batch.old, batch, batch.old - gap, None) for gap in (0.0, 1.0))
+    assert far < near
 
 
 @pytest.mark.parametrize("preset", ["finemem", "ppo", "dapo", "memory-r2"])
@@ -175,8 +238,13 @@ def test_unequal_states_in_a_local_group_raise():
 def test_a_stored_group_comes_back_as_it_was():
     parts = Parts(SMALL)
     group = parts.play(0, 3, 0)
-    back = from_plain(json.loads(json.dumps(to_plain(group))), parts.envs, Parts(replace(SMALL, seed=9)).policy)
-    assert np.array_equal(back.rewards, group.rewards)
+    group.rewards[1], group.r_global[1], group.failed[1] = np.nan, np.nan, True  # its judge had no verdict
+    kept = json.loads(json.dumps(to_plain(group), allow_nan=False))
+    back = from_plain(kept, parts.envs, Parts(replace(SMALL, seed=9)).policy)
+    for there, here in ((group.rewards, back.rewards), (group.r_global, back.r_global)):
+        assert np.array_equal(there, here, equal_nan=True)
+    assert back.failed.tolist() == [False, True, False, False]
+    assert (back.terms.keys(), back.weights) == (group.terms.keys(), group.weights)
     assert back.states == group.states
     flat = [[d for row in g.decisions for d in row] for g in (group, back)]
     new, old = (parts.policy.evaluate(decisions)[0] for decisions in flat)
@@ -188,6 +256,24 @@ def test_a_stored_group_comes_back_as_it_was():
 def test_a_resumed_run_equals_an_uninterrupted_one_with_everything_that_is_kept(tmp_path, preset, sampler):
     """Critic, reference, resets and replay survive a checkpoint."""
     settings = replace(SMALL, updates=6, slots=Slots(preset=preset, sampler=sampler, reset_every=2))
+    train(settings, tmp_path / "whole", tensorboard=False)
+    train(replace(settings, updates=3), tmp_path / "cut", tensorboard=False)
+    train(settings, tmp_path / "cut", resume=True, tensorboard=False)
+    a, b = (load_policy(checkpoint.find(tmp_path / name)) for name in ("whole", "cut"))
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+    costs = [json.loads((tmp_path / name / "result.json").read_text())["cost"] for name in ("whole", "cut")]
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize(
+    ("reward", "sampler"),
+    [("outcome", "uniform"), ("credit:loo-step", "compensation"), ("credit:monte-carlo", "compensation")],
+)
+def test_what_comes_back_is_neither_paid_nor_numbered_anew_when_a_run_is_resumed(tmp_path, reward, sampler):
+    """Texts of a pool, readings for credit, and credit from a policy that has moved on."""
+    settings = replace(
+        SMALL, env=EnvSettings(T=6), updates=6, pool=4, reward=reward, slots=Slots(sampler=sampler), eval_every=6
+    )
     train(settings, tmp_path / "whole", tensorboard=False)
     train(replace(settings, updates=3), tmp_path / "cut", tensorboard=False)
     train(settings, tmp_path / "cut", resume=True, tensorboard=False)

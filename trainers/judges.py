@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from memenvs.errors import ScorerError, SettingsError
 from memenvs.record import EpisodeRecord
+from rewards import RewardWrapper
+from rewards.credit import ESTIMATORS, CreditReward
 from trainers.slots.choices import resolve
 from trainers.slots.collapse import summary
 from trainers.slots.consensus import ConsensusJudge
@@ -73,6 +76,34 @@ class Rejudging:
         said = summary(self.judge.seen)
         self.judge.seen.clear()
         return {f"judge/{name}": float(value) for name, value in said.items() if np.isfinite(value)}
+
+
+def check_judged(env: gym.Env[Any, Any], reward: str, judge: str) -> None:
+    """Refuse a reward that would be paid as if there were no judge.
+
+    Args:
+        env: a training environment with its reward.
+        reward: name of the reward.
+        judge: name of the judge.
+
+    Raises:
+        SettingsError: the reward comes from an estimator whose counterfactual answers nobody judges, or from a wrapper that cannot
+            be worked out from judged records.
+    """
+    if reward != "raw" and not isinstance(env, RewardWrapper):
+        raise SettingsError(
+            f"the judge {judge!r} scores finished records, and {type(env).__name__} pays without one: make it a "
+            "rewards.RewardWrapper, whose terms are worked out from a record, or leave the judge out"
+        )
+    layer: Any = env
+    while isinstance(layer, gym.Wrapper):
+        if isinstance(layer, CreditReward) and "reader" in layer.estimator.needs:
+            known = [name for name, estimator in ESTIMATORS.items() if "reader" not in estimator.needs]
+            raise SettingsError(
+                f"the judge {judge!r} does not see the counterfactual answers behind credit:{layer.estimator.name}, which would be "
+                f"paid by the metric's scores; take one of {', '.join(known)}, or leave the judge out"
+            )
+        layer = layer.env
 
 
 def _imported(name: str, asked: str | None, what: str) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.version import __version__
 from trainers import checkpoint, stored
 from trainers.critic import Critic
-from trainers.judges import Rejudging
+from trainers.judges import Rejudging, check_judged
 from trainers.local_rollouts import local_rollouts
 from trainers.rollout import Group, rollout
 from trainers.scaling import learning_rate_for
@@ -65,6 +65,12 @@ class Parts:
         self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)
         self.rejudge = None if judge == "scorer" else Rejudging(judge, settings.judge_model)
+        if self.rejudge is not None:
+            check_judged(self.envs[0], settings.credit, judge)
+        if self.slots.mix != "sum" and settings.credit == "raw":
+            raise SettingsError(
+                f'the mix {self.slots.mix!r} works on reward terms, and the reward "raw" has none; choose another reward'
+            )
         self.sampler = self._sampler()
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
@@ -80,13 +86,15 @@ class Parts:
         pooled = name in ("npr", "dots") or settings.pool is not None
         arguments: dict[str, Any] = {"pool": seed_pool(settings.seed, settings.pool or POOL) if pooled else None}
         if name in REPLAYING:
-            decode = lambda data: stored.from_plain(data, self.envs, self.policy, self.rejudge)  # noqa: E731
+            decode = lambda data: stored.from_plain(data, self.envs, self.policy)  # noqa: E731
             arguments["replay"] = RolloutReplay(
                 keep_solved=name == "compensation", encode=stored.to_plain, decode=decode
             )
         if name == "dots":
             arguments["embeddings"] = stream_embeddings([self._stream(seed) for seed in arguments["pool"]])
             arguments["references"] = min(16, len(arguments["pool"]))
+        if name in ("zero_variance", "npr"):
+            arguments["stepwise"] = self.slots.stepwise
         if name == "many":
             arguments["group_size"] = settings.group_size
         return resolve("sampler", name)(seed=settings.seed, **arguments)
@@ -97,7 +105,7 @@ class Parts:
 
     def draw(self, update: int) -> Drawn[Group]:
         """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants any."""
-        if str(self.slots.sampler) in REPLAYING:
+        if self.sampler.pool is not None:  # texts come again, which a resumed run would number in another order
             self.policy.forget_texts()
         drawn = gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
         self._episodes += (drawn.fresh + drawn.references) * len(self.envs)

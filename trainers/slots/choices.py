@@ -91,7 +91,7 @@ class Slots:
     cap: Literal["range", "absolute"] | None = None
     """What clip_high means for cispo: the end of a range (verl) or the largest ratio itself (TRL, ScaleRL)."""
     beta: float | None = None
-    """Weight of the regulariser's KL."""
+    """Weight of the regulariser's KL: .001 where neither you nor the preset say, as in R1, Mem-alpha and MemAgent."""
     reset_every: int | None = None
     """Updates after which the policy becomes its own reference and the optimiser forgets (ProRL); never if not given."""
     reset_above: float | None = None
@@ -128,13 +128,27 @@ class Slots:
                 raise SettingsError(
                     f"unknown {slot} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
                 )
-        # These read a row as a rollout, and rows of local re-rollouts are none.
-        if filled.group == "local" and filled.advantage in ("whiten", "gae", "turn_outcome", "alpha_mix"):
+        # These read a row as a rollout, and rows of local re-rollouts are none; or share one scale with the returns.
+        if filled.group == "local" and filled.advantage not in ("zscore", "centred", "leave_one_out"):
             raise SettingsError(
-                f'the advantage {filled.advantage!r} follows whole rollouts and cannot read local re-rollouts; choose "zscore", '
-                '"centred", "leave_one_out" or "decoupled" with the group "local"'
+                f"the advantage {filled.advantage!r} follows or scales whole rollouts and cannot read local re-rollouts; choose "
+                '"zscore", "centred" or "leave_one_out" with the group "local"'
+            )
+        if filled.group == "local" and filled.mix != "sum":
+            raise SettingsError(
+                f'the mix {filled.mix!r} needs reward terms, and a local re-rollout has one reward, v(M_t): choose "sum"'
+            )
+        if filled.group == "local" and filled.judge != "scorer":
+            raise SettingsError(
+                f'the judge {filled.judge!r} scores whole rollouts, and local re-rollouts are scored by the metric: choose "scorer"'
             )
         return filled
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether a step's advantage is made of the rewards of that step alone, so that equal ones make it 0."""
+        filled = self.filled
+        return filled.group == "step" and filled.advantage in ("zscore", "centred", "leave_one_out", "decoupled")
 
     @property
     def reward(self) -> str:
@@ -143,7 +157,7 @@ class Slots:
 
 
 _DEFAULT: dict[str, Any] = {
-    "reward": "outcome",
+    "reward": "raw",
     "judge": "scorer",
     "mix": "sum",
     "group": "trajectory",
@@ -155,7 +169,7 @@ _DEFAULT: dict[str, Any] = {
     "clip_low": 0.2,
     "clip_high": 0.2,
     "cap": "range",
-    "beta": 0.0,
+    "beta": 0.001,
     "gamma": 1.0,
     "lam": 0.95,
     "alpha": 0.5,
@@ -177,13 +191,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sampler": "zero_variance",
     },
     "rloo": {"advantage": "leave_one_out", "regulariser": "kl_k3", "beta": 0.03},
-    "reinforce++": {"reward": "raw", "advantage": "whiten"},
-    "ppo": {"reward": "raw", "advantage": "gae"},
-    "gigpo": {"reward": "raw", "group": "state", "advantage": "centred", "gamma": 0.95},
+    "reinforce++": {"advantage": "whiten"},
+    "ppo": {"advantage": "gae"},
+    "gigpo": {"group": "state", "advantage": "centred", "gamma": 0.95},
     "scalerl": {
         "advantage": "decoupled", "ratio": "cispo", "clip_high": 5.0, "cap": "absolute", "aggregation": "prompt_mean",
         "sampler": "npr",
     },
 }  # fmt: skip
 """Published methods. Learning rate, group size and passes over a batch belong to the size of a model, not to a method: they stay
-the run's own. Sources and what differs from the published code: docs/training.md."""
+the run's own. Sources and what differs from the published code: docs/methods.md."""
