@@ -388,3 +388,10 @@ def test_items_are_listed_once_between_writes():
     assert [item.content for item in bank.items] == ["a", "b"]
     bank.restore(snapshot)
     assert bank.items == listed
+
+
+def test_an_insert_that_names_an_item_leaves_that_item_alone():
+    bank = MemoryBank()
+    bank.apply([Operation("INSERT", "a b"), Operation("INSERT", "c", "0.0")])
+    assert [(item.id, item.content) for item in bank.items] == [("0.0", "a b"), ("0.1", "c")]
+    assert bank.tokens == 3

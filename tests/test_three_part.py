@@ -225,7 +225,7 @@ def test_sequences_of_calls_equal_the_published_tools(shared: Path):
 def _follow(row: dict, count) -> None:
     """Send a row's calls; its ids are a counter, ours have the step."""
     inputs, wanted = row["inputs"], row["output"]
-    if count is None and len(wanted["core"] or "") > 300:
+    if count is None and any(len(sent["arguments"]) > 300 for sent in inputs["calls"]):
         return  # the cut depends on the vocabulary
     memory = ThreePartMemory(core=inputs["including_core"], **({} if count is None else {"count": count}))
     ours: dict[str, str] = {}

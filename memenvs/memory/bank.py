@@ -176,7 +176,8 @@ class MemoryBank:
                 outcomes.append(OperationOutcome("MALFORMED", None, operation.text, False, operation.reason))
                 continue
             op, item_id, content = operation.op, operation.id, operation.content
-            item = self._items.get(item_id) if item_id is not None else None
+            # What an INSERT calls its item is not asked for: the id is the memory's to give.
+            item = self._items.get(item_id) if item_id is not None and op != "INSERT" else None
             tokens = self._count(content) if content is not None else 0
             reason = self._refusal(operation, item, tokens, len(changes))
             new_id = next(given_ids) if given_ids is not None and op == "INSERT" else f"{self.step}.{inserted}"

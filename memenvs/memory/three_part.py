@@ -164,7 +164,8 @@ class ThreePartMemory(MemoryBank):
         tool = operation.tool if isinstance(operation, MemoryCall) else ""
         if op == "SKIP":
             return OperationOutcome(op, operation.id, content, self._counts(tool, True)), None
-        item_id = CORE if part == CORE else operation.id
+        # What an INSERT calls its item is not asked for: the id is the memory's to give.
+        item_id = CORE if part == CORE else None if op == "INSERT" else operation.id
         item = self._items.get(item_id) if item_id is not None and part_of(item_id) == part else None
         if part == CORE and content is not None:
             content = cut_core(content, self._count)
