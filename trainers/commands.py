@@ -252,7 +252,7 @@ def envs(as_json: bool = False) -> None:
         table.add_column(name, no_wrap=name == "id", overflow="fold")
     for info in found:
         table.add_row(*(str(value) for value in info.values()))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0) -> None:
