@@ -17,6 +17,7 @@ def test_facts_say_what_the_numbers_depend_on():
     assert found["dataset"] == env.unwrapped.dataset.fingerprint
     assert (found["reader"], found["profile"], found["tokens"], found["k"]) == ("extractive", "corrected", "words", 3)
     assert found["limits"] == {"max_operations": 2, "max_item_tokens": 48, "memory_budget": 90}
+    assert (found["retrieval"], found["memory"], found["skipped_rows"]) == ("default", "flat", 0)
     assert (found["seed"], found["streams"]) == (7, 5)
     assert json.loads(json.dumps(found)) == found
     assert set(COLUMNS) <= set(found)

@@ -22,7 +22,8 @@ def facts(env: gym.Env[Any, Any], **more: Any) -> dict[str, Any]:
 
     Returns:
         ``memenvs`` (version), ``env`` (id), ``data``, ``split``, ``dataset`` (fingerprint), ``licence``, ``reader``, ``profile``
-        (of scoring), ``tokens`` (name of the counter), ``k``, ``dialect``, ``limits``, then ``more``.
+        (of scoring), ``tokens`` (name of the counter), ``k``, ``retrieval``, ``memory``, ``dialect``, ``limits``, ``skipped_rows``
+        (rows of the data that were left out because they could not be read), then ``more``.
     """
     base = env.unwrapped
     assert isinstance(base, MemoryEnv), f"expected a memenvs environment, got {type(base).__name__}"
@@ -36,13 +37,16 @@ def facts(env: gym.Env[Any, Any], **more: Any) -> dict[str, Any]:
         "licence": dataset.licence,
         "reader": base.reader.name,
         "profile": settings.profile,
-        "tokens": "words",
+        "tokens": settings.tokens,
         "k": settings.k,
+        "retrieval": settings.retrieval,
+        "memory": settings.memory,
         "dialect": settings.dialect,
         "limits": {
             "max_operations": settings.limits.max_operations,
             "max_item_tokens": settings.limits.max_item_tokens,
             "memory_budget": settings.limits.max_tokens,
         },
+        "skipped_rows": len(getattr(dataset, "skipped", ())),
         **more,
     }
