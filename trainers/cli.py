@@ -1,4 +1,4 @@
-"""The command line: ``memenvs train | evaluate | envs | play | demo | bench-rewards | data``, also as ``python -m memenvs``.
+"""The command line: ``memenvs train``, ``evaluate`` and so on (`trainers.commands.COMMANDS`), also as ``python -m memenvs``.
 
 Each command is a small file in `trainers.commands`; heavy imports wait until a command needs them.
 """

@@ -15,6 +15,7 @@ from memenvs.record import EpisodeRecord
 from trainers.arms import DemoSettings
 from trainers.commands_bench import bench_rewards
 from trainers.commands_data import DATA
+from trainers.commands_results import compare, rescore
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 from trainers.settings import EnvSettings, TrainSettings
 
@@ -315,6 +316,8 @@ def demo(settings: Demo = DemoSettings()) -> None:
 COMMANDS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "train": train,
     "evaluate": evaluate,
+    "rescore": rescore,
+    "compare": compare,
     "envs": envs,
     "play": play,
     "demo": demo,

@@ -44,6 +44,72 @@ def bootstrap(scores: ArrayLike, draws: int = 4000, seed: int = 0) -> Interval:
     return Interval(float(np.nanmean(table)), float(low), float(high))
 
 
+def paired_bootstrap(a: ArrayLike, b: ArrayLike, draws: int = 4000, seed: int = 0) -> Interval:
+    """Two-level percentile bootstrap of the mean difference a - b over the same streams.
+
+    Args:
+        a: ``(seeds, streams)``, or ``(streams,)`` for one seed; NaN (failed) scores are left out.
+        b: the same for the other side, over the same streams in the same order; the number of seeds may differ.
+        draws: resamples.
+        seed: of the resampling.
+
+    Returns:
+        The mean over streams of (mean of a over seeds - mean of b over seeds) with its 2.5 % and 97.5 % points. A resample draws
+        the streams once for both sides, so what makes a stream hard cancels out, and the seeds of each side apart. A stream
+        without a score on one side counts on neither.
+
+    Raises:
+        ValueError: the sides have different numbers of streams.
+    """
+    tables = [np.atleast_2d(np.asarray(side, dtype=np.float64)) for side in (a, b)]
+    n = tables[0].shape[1]
+    if tables[1].shape[1] != n:
+        raise ValueError(f"expected the same streams on both sides, got {n} and {tables[1].shape[1]}")
+    differences = paired_differences(a, b)
+    if np.isnan(differences).all():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    means = []
+    for table in tables:
+        drawn = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=draws).astype(float)
+        counts, sums = drawn @ ~np.isnan(table), drawn @ np.nan_to_num(table)
+        means.append(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan))
+    apart = means[0] - means[1]
+    streams = rng.multinomial(n, np.full(n, 1 / n), size=draws) * ~np.isnan(apart)
+    total = streams.sum(1)
+    found = (streams * np.nan_to_num(apart)).sum(1)[total > 0] / total[total > 0]
+    low, high = np.percentile(found, [2.5, 97.5])
+    return Interval(float(np.nanmean(differences)), float(low), float(high))
+
+
+def paired_differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Per stream the mean of a over seeds minus that of b, (streams,) float64; NaN where a side has no score."""
+    means = []
+    for side in (a, b):
+        table = np.atleast_2d(np.asarray(side, dtype=np.float64))
+        counts = (~np.isnan(table)).sum(0)
+        means.append(np.where(counts > 0, np.nansum(table, 0) / np.maximum(counts, 1), np.nan))
+    return means[0] - means[1]
+
+
+class Tally(NamedTuple):
+    """How often one side is ahead."""
+
+    wins: int
+    ties: int
+    losses: int
+
+
+def tally(differences: ArrayLike, tolerance: float = 1e-9) -> Tally:
+    """How many differences are above, within and below ``tolerance`` of 0; NaN count nowhere."""
+    values = np.asarray(differences, dtype=np.float64)
+    return Tally(
+        wins=int((values > tolerance).sum()),
+        ties=int((np.abs(values) <= tolerance).sum()),
+        losses=int((values < -tolerance).sum()),
+    )
+
+
 def episodes_to_reach(curve: Sequence[tuple[int, float]], level: float) -> float | None:
     """Episodes after which a learning curve first reaches ``level``, linearly interpolated; None if it never does.
 
