@@ -88,14 +88,23 @@ def test_agents_of_one_name_in_two_evaluations(evaluation, tmp_path, capsys):
 
 
 def test_episodes_of_a_stream_under_several_seeds_are_its_seeds(evaluation, tmp_path):
-    record = read(evaluation, "first")[0]
-    a = [scored(record, value, settings={**record.settings, "seed": seed}) for seed, value in enumerate((0.0, 1.0))]
-    b = [scored(record, 0.25)]
+    streams = read(evaluation, "first")[:2]
+    seeds = enumerate((0.0, 1.0))
+    a = [scored(r, value, settings={**r.settings, "seed": seed}) for seed, value in seeds for r in streams]
+    b = [scored(r, 0.25) for r in streams]
     result = compare(tmp_path, write(tmp_path / "a.jsonl", a), write(tmp_path / "b.jsonl", b))
     line = result["rows"][0]
     assert (line["a"], line["difference"], line["low"], line["high"]) == (0.5, 0.25, -0.25, 0.75)
-    assert (line["streams"], line["wins"]) == (1, 1)
+    assert (line["streams"], line["wins"]) == (2, 2)
     assert result["pairs"][0]["seeds"] == [["0", "1"], ["0"]]
+
+
+def test_one_stream_has_a_difference_and_no_interval(evaluation, tmp_path, capsys):
+    record = read(evaluation, "first")[0]
+    paths = [write(tmp_path / f"{name}.jsonl", [scored(record, value)]) for name, value in (("a", 1.0), ("b", 0.25))]
+    line = compare(tmp_path, *paths)["rows"][0]
+    assert (line["difference"], line["low"], line["high"]) == (0.75, None, None)
+    assert "+0.750 │" in capsys.readouterr().out
 
 
 def test_a_failed_episode_is_left_out_on_both_sides_and_counted(evaluation, tmp_path):

@@ -196,7 +196,7 @@ def _scores_table(lines: Sequence[dict[str, Any]]) -> Any:
     profiles = list(dict.fromkeys(line["profile"] for line in lines))
     table = Table(title="mean scores of saved predictions", title_justify="left")
     for heading in ("agent", "source", "questions", *profiles):
-        table.add_column(heading, justify="left" if heading in ("agent", "source") else "right")
+        table.add_column(heading, justify="left" if heading in ("agent", "source") else "right", overflow="fold")
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
         cells.setdefault((line["agent"], line["source"]), {})[line["profile"]] = line
@@ -261,9 +261,9 @@ def _comparison_table(lines: Sequence[dict[str, Any]], title: str) -> Any:
     ):
         table.add_column(heading, justify="left" if heading == "source" else "right")
     for line in lines:
-        interval = "–"
-        if line["streams"]:
-            interval = f"{line['difference']:+.3f} [{line['low']:+.3f}, {line['high']:+.3f}]"
+        interval = f"{line['difference']:+.3f}" if line["streams"] else "–"
+        if line["streams"] > 1:
+            interval += f" [{line['low']:+.3f}, {line['high']:+.3f}]"
         table.add_row(
             line["source"],
             *(f"{line[side]:.3f}" if line["streams"] else "–" for side in ("a", "b")),

@@ -95,10 +95,11 @@ def rows(paired: Paired) -> list[dict[str, Any]]:
     """Lines of a table: r_global and every question source.
 
     Returns:
-        Per line the mean of ``a`` and of ``b`` over the streams that count on both sides, the mean ``difference`` a - b with its
-        interval ``low``, ``high`` (`trainers.statistics.paired_bootstrap`), the number of ``streams`` that count and of those
-        ``left_out``, and how many streams and how many questions A has won, tied and lost. A failed episode counts nowhere;
-        r_global needs a score of every question of the stream, a source one of every question of that source.
+        Per line the mean of ``a`` and of ``b`` over the streams that count on both sides; the mean ``difference`` a - b with its
+        interval ``low``, ``high`` (`trainers.statistics.paired_bootstrap`; NaN for fewer than two streams); the number of
+        ``streams`` that count and of those ``left_out``; how many streams and how many questions A has won, tied and lost. A
+        failed episode counts nowhere; r_global needs a score of every question of the stream, a source one of every question of
+        that source.
     """
     sources = sorted({q.source for a, _ in paired.streams for q in a[0].questions})
     return [_row(paired, name, None if name == ALL else name) for name in (ALL, *sources)]
@@ -114,14 +115,16 @@ def _row(paired: Paired, name: str, source: str | None) -> dict[str, Any]:
     differences = paired_differences(a, b)
     counts = ~np.isnan(differences)
     interval = paired_bootstrap(a, b)
+    # One stream says nothing of other streams: no interval, rather than one without width.
+    low, high = (interval.low, interval.high) if counts.sum() > 1 else (np.nan, np.nan)
     questions = paired_differences(*(_side_by_side(side) for side in sides))
     return {
         "source": name,
         "a": _mean_of(a[:, counts]),
         "b": _mean_of(b[:, counts]),
         "difference": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
+        "low": float(low),
+        "high": float(high),
         "streams": int(counts.sum()),
         "left_out": int((~counts).sum()),
         **tally(differences)._asdict(),
