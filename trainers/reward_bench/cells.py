@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import gymnasium as gym
+
 import memenvs
 from trainers.reward_bench.settings import BenchSettings
 
@@ -47,8 +49,16 @@ class Cell:
 
 
 def families() -> dict[str, str]:
-    """Registered text environment over builtin streams -> question family."""
-    return {info.id: info.family for info in memenvs.envs() if info.data == "builtin" and info.observation == "text"}
+    """Registered text environment over builtin streams, with a flat memory, which can be replayed -> question family."""
+    return {
+        info.id: info.family
+        for info in memenvs.envs()
+        if info.data == "builtin" and info.observation == "text" and _memory(info.id) == "flat"
+    }
+
+
+def _memory(env_id: str) -> str:
+    return str(gym.spec(env_id).kwargs.get("memory", "flat"))
 
 
 def all_cells(settings: BenchSettings, streams_in: Callable[[str], int]) -> list[Cell]:
