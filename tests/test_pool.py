@@ -1,10 +1,16 @@
 """Jobs over processes."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from memenvs.errors import MemenvsError
 from trainers.pool import in_parallel
 
 
@@ -27,6 +33,15 @@ def test_what_a_job_raises_is_raised_here(workers):
         list(in_parallel(partial(inverse, 1), [0, 1], workers=workers))
 
 
+def kill_itself(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_an_error_with_a_way_on():
+    with pytest.raises(MemenvsError, match="the same command goes on"):
+        list(in_parallel(kill_itself, [1], workers=2))
+
+
 def test_the_number_of_threads_of_this_process_is_left_alone(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     list(in_parallel(partial(inverse, 1), [1], workers=2))
@@ -34,3 +49,44 @@ def test_the_number_of_threads_of_this_process_is_left_alone(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     list(in_parallel(partial(inverse, 1), [1], workers=2))
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+SLEEPERS = """
+import os, time
+from memenvs.errors import MemenvsError
+from trainers.pool import in_parallel
+
+def sleep(job):
+    print(os.getpid(), flush=True)
+    time.sleep(300)
+
+if __name__ == "__main__":
+    list(in_parallel(sleep, [1, 2], workers=2))
+"""
+
+
+def runs(pid):
+    """Whether a process is there and not waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "sleepers.py"
+    script.write_text(SLEEPERS)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    ) as parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(map(runs, workers))
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while any(map(runs, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(runs, workers))

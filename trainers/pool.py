@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from memenvs.errors import MemenvsError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -29,6 +33,9 @@ def in_parallel(
     Yields:
         Each job with its result, in the order in which they are finished. What a job raises is raised here, and no further job is
         started then.
+
+    Raises:
+        MemenvsError: a process was killed.
     """
     if workers == 1:
         for job in jobs:
@@ -37,7 +44,8 @@ def in_parallel(
         return
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=spawn, initializer=end_with_parent)
     try:
         pending: dict[Future[Result], Job] = {pool.submit(work, job): job for job in jobs}
         while pending:
@@ -45,6 +53,11 @@ def in_parallel(
             for future in done:
                 yield pending.pop(future), future.result()
             idle()
+    except BrokenProcessPool as error:
+        raise MemenvsError(
+            "a worker process was killed, perhaps for want of memory; what was finished is kept, and the same command goes on "
+            "from there"
+        ) from error
     finally:
         # A job that fails, or Ctrl-C, must not wait for all the jobs behind it.
         pool.shutdown(cancel_futures=True)
@@ -52,3 +65,18 @@ def in_parallel(
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def end_with_parent() -> None:
+    """In a process that was started for another one: end when that one ends, however it ends.
+
+    A parent that is killed cannot say so. Without this its workers would go on, beside those of the command that takes up its work.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()

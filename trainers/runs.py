@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from typing import Any
 
 from memenvs.errors import DataError
 from trainers.evaluation import EpisodeScore
-from trainers.pool import in_parallel
+from trainers.pool import end_with_parent, in_parallel
 from trainers.settings import TrainSettings
 
 SECONDS = "seconds.json"
@@ -45,7 +46,9 @@ def train_all(runs: Sequence[Run], workers: int = 0) -> None:
     from trainers.progress import bars as progress_bars
 
     todo = [run for run in runs if not finished(run.folder, run.settings)]
-    with multiprocessing.get_context("spawn").Manager() as manager, progress_bars() as bars:
+    manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
+    manager.start(end_with_parent)
+    with manager, progress_bars() as bars:
         queue = manager.Queue()
         runs_bar = bars.add_task("runs", total=len(runs), completed=len(runs) - len(todo))
         updates_bar = bars.add_task("updates", total=sum(run.settings.updates for run in todo))
