@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from memenvs.errors import SettingsError
 from trainers.comparison import plain
 from trainers.provenance import facts
 from trainers.reward_bench.cells import MIXED_ENV, all_cells
@@ -28,7 +29,7 @@ from trainers.reward_bench.predictors import fit_all, needs_predictor
 from trainers.reward_bench.run import Measurement, run
 from trainers.reward_bench.settings import BenchSettings
 from trainers.reward_bench.summary import WHOLE, Row
-from trainers.reward_bench.table import interval
+from trainers.reward_bench.table import fitting_table, interval
 from trainers.runlog import read_curve
 from trainers.runs import Run, read_result, read_scores, seconds, train_all
 from trainers.settings import TrainSettings
@@ -50,10 +51,19 @@ def study(settings: BenchSettings) -> list[Row]:
 
     Returns:
         One row per method, the best learner first, as in study.json.
+
+    Raises:
+        SettingsError: fewer than two methods can be trained; or as `trainers.reward_bench.run.run`.
+        DataError: a folder holds results of other settings.
     """
     measured = run(settings)
     methods = trainable(measured)
     names = [method.name for method in methods]
+    if len(names) < 2:
+        raise SettingsError(
+            f"training compares at least two kinds of credit that served every episode, got {', '.join(names) or 'none'}; "
+            "name more estimators or wrappers (controls are not trained)"
+        )
     reference = Run("half-trained reference", _reference_settings(settings), settings.out / "half-trained" / "run")
     train_all([reference], workers=1)
     half_settings = replace(
@@ -200,7 +210,7 @@ def _report(
         f"trained with each credit: {settings.train_seeds} seeds, {rows[0]['episodes']:.0f} episodes, T = {settings.T}, "
         f"{settings.train_streams} held-out streams, credit times T beside format and compression"
     )
-    console.print(learned_table(rows, title))
+    console.print(learned_table(rows, title, console.width))
     console.print(prediction_table(predictions, f"what predicts what is learned, over {len(rows)} kinds of credit"))
     env = settings.environment("builtin", MIXED_ENV, settings.k).make("test", evaluation=True)
     whole = facts(
@@ -226,26 +236,21 @@ def _report(
     console.print(f"written to {settings.out}: study.json, study.csv, study.png, runs/")
 
 
-def learned_table(rows: Sequence[Row], title: str) -> Table:
-    """What was learned with each credit, what it cost, and what its fidelity was."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("credit")
-    headings = (FINAL, CURVE, "episodes", "own readings", "credit reader calls", "CPU s")
-    for heading in (*headings, "Spearman", "advantage", HALF):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        more = f" + {row['predictor_episodes']}" if row["predictor_episodes"] else ""
-        table.add_row(
-            row["method"],
-            f"{row['r_global']:.3f} [{row['r_global_low']:.3f}, {row['r_global_high']:.3f}]",
-            f"{row['curve']:.3f}",
-            f"{row['episodes']:.0f}{more}",
-            f"{row['own_readings']:.0f}",
-            f"{row['credit_calls']:.0f}",
-            f"{row['seconds']:.0f}",
-            *(interval(row, name) for name in ("spearman", "advantage", HALF)),
-        )
-    return table
+def learned_table(rows: Sequence[Row], title: str, width: int) -> Table:
+    """What was learned with each credit, what it cost, and what its fidelity was; as far as a terminal has place."""
+    more = [f" + {row['predictor_episodes']}" if row["predictor_episodes"] else "" for row in rows]
+    columns = {
+        "credit": [row["method"] for row in rows],
+        FINAL: [f"{row['r_global']:.3f} [{row['r_global_low']:.3f}, {row['r_global_high']:.3f}]" for row in rows],
+        CURVE: [f"{row['curve']:.3f}" for row in rows],
+        "episodes": [f"{row['episodes']:.0f}{text}" for row, text in zip(rows, more, strict=True)],
+        "own readings": [f"{row['own_readings']:.0f}" for row in rows],
+        "credit reader calls": [f"{row['credit_calls']:.0f}" for row in rows],
+        "CPU s": [f"{row['seconds']:.0f}" for row in rows],
+    }
+    fidelities = {"Spearman": "spearman", "advantage": "advantage", HALF: HALF}
+    columns |= {heading: [interval(row, name) for row in rows] for heading, name in fidelities.items()}
+    return fitting_table(title, columns, width)
 
 
 def prediction_table(predictions: Mapping[str, Mapping[str, Prediction]], title: str) -> Table:

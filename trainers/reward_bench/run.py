@@ -130,19 +130,21 @@ def report(
     known = facts(env, seed=settings.seed, advantage_noise=ceiling, settings=settings.to_json())
     write_table([plain(row) for row in found], known, settings.out / "table")
     _write_csv(episode_lines(results), settings.out / "episodes.csv")
-    title = (
-        f"credit against exact Shapley values ({settings.episodes} episodes per behaviour and family, T = {settings.T}) and "
+    truths = {
+        f"exact Shapley values ({settings.episodes} episodes per behaviour and family, T = {settings.T})": settings.episodes,
         f"Monte-Carlo advantages ({settings.groups} streams x {settings.group_size} rollouts, "
-        f"K = {settings.continuations}); reader {known['reader']}, seed {settings.seed}"
-    )
-    console.print(main_table(found, title))
+        f"K = {settings.continuations})": settings.groups,
+    }
+    against = " and ".join(truth for truth, size in truths.items() if size) or "exact Shapley values"
+    title = f"credit against {against}; reader {known['reader']}, seed {settings.seed}"
+    console.print(main_table(found, title, console.width))
     for prefix, heading in (
         ("behaviour ", "Spearman by behaviour"),
         ("family ", "Spearman by question family"),
         ("data ", "Spearman on real streams"),
         ("k = ", "Spearman at retrieval width k, mixed behaviour"),
     ):
-        table = scope_table(found, prefix, heading)
+        table = scope_table(found, prefix, heading, console.width)
         if table is not None:
             console.print(table)
     if ceiling:
