@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import math
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -20,7 +21,7 @@ from memenvs.record import EpisodeRecord
 from rewards.credit import Examiner, Replay
 from rewards.credit.estimators import shapley
 from rewards.credit.registry import ESTIMATORS, estimate
-from rewards.presets import PRESETS, wrap_reward
+from rewards.presets import CREDIT, PRESETS, wrap_reward
 from trainers.reward_bench.episodes import Played, opened, replayed
 from trainers.reward_bench.settings import BenchSettings
 
@@ -88,8 +89,9 @@ def sources(methods: Iterable[Method]) -> dict[str, str]:
     """Hash of the source of each wrapper of one's own: results of an older version are not mixed with those of a newer one."""
     found = {}
     for method in methods:
-        if method.kind == "wrapper" and ":" in method.name:
-            module = import_module(_given(method).split(":")[0])
+        given = _given(method)
+        if method.kind == "wrapper" and ":" in given and not given.startswith(CREDIT):
+            module = import_module(given.split(":")[0])
             try:
                 source = inspect.getsource(module)
             except (OSError, TypeError):  # a module without a file of text
@@ -174,7 +176,10 @@ def _wrapped(method: Method, played: Played, reader: CachedReader) -> tuple[floa
     except MemenvsError:
         raise
     except Exception as error:
-        raise SettingsError(f"the reward {given!r} failed on an episode: {type(error).__name__}: {error}") from error
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise SettingsError(
+            f"the reward {given!r} failed on an episode: {type(error).__name__}: {error} ({at.filename}, line {at.lineno})"
+        ) from error
 
 
 def _fault(credit: Sequence[float], T: int) -> str | None:

@@ -31,7 +31,9 @@ class BenchSettings:
     out: Path = Path("runs/bench-rewards")
     """Receives cells.jsonl (each finished part, so that a killed run goes on), table.json, table.csv, episodes.csv, figure.png."""
     estimators: tuple[str, ...] = ("all",)
-    """Names in `rewards.credit.registry`, "random" and "writes" (controls), "all", or "none"."""
+    """Of uniform, trajectory, chunk, evidence, evidence-cited, loo-item, item-shapley, loo-step, prefix, prefix-probability,
+    prefix-log-probability, permutation-shapley, monte-carlo, memq, lasso, operation-tags, himpo, redistribution and the controls
+    random, writes, exact-shapley; or "all", or "none"."""
     wrappers: tuple[str, ...] = ()
     """Reward wrappers to measure too: presets of `rewards.presets` such as finemem, or yours as module:Class."""
     quick: bool = False
@@ -113,6 +115,10 @@ class BenchSettings:
                 raise SettingsError(f"{name} must be even, because they come in halves; got {getattr(self, name)}")
         if self.exact_steps > 16:
             raise SettingsError(f"exact_steps is at most 16 (2^16 replays an episode), got {self.exact_steps}")
+        for name in ("data", "sweep"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise SettingsError(f"{name} names something twice: {', '.join(map(str, given))}")
         if any(k < 1 for k in self.sweep):
             raise SettingsError(f"sweep holds numbers of items from 1 on, got {self.sweep}")
         if not (self.episodes or self.groups or self.data):
