@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from rewards.credit import ESTIMATORS
 from trainers.cli import main
+from trainers.reward_bench.methods import CONTROLS
 
 SMALL = ["--T", "4", "--updates", "2", "--group-size", "2", "--eval-streams", "2", "--final-streams", "2"]
 
@@ -41,6 +44,16 @@ def test_help_teaches(command, capsys):
         assert "memenvs train --reward my_module:MyReward" in examples
     if command == "bench-rewards":
         assert "memenvs bench-rewards --wrappers my_module:MyReward" in examples
+
+
+@pytest.mark.parametrize("command", ["train", "bench-rewards"])
+def test_help_names_every_estimator(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    named = set(re.findall(r"[a-z]+(?:-[a-z]+)*", re.sub(r"-\s*│\s*│\s*", "-", capsys.readouterr().out)))
+    assert set(ESTIMATORS) <= named
+    if command == "bench-rewards":
+        assert set(CONTROLS) <= named
 
 
 def test_the_overview_names_each_command_once_and_shortly(capsys):

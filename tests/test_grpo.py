@@ -122,7 +122,8 @@ def test_failed_rollouts_teach_nothing(tmp_path, monkeypatch):
     """An outage of the reader must not train the policy, not even towards more entropy."""
     monkeypatch.setitem(reading._READERS, "unreachable", Unreachable)
     settings = replace(SMALL, env=EnvSettings(T=4, reader="unreachable"), updates=2)
-    policy, scores = train(settings, tmp_path, tensorboard=False)
+    with pytest.warns(UserWarning, match="every rollout of an update failed.*no connection"):
+        policy, scores = train(settings, tmp_path, tensorboard=False)
     fresh = type(policy)(policy.settings)
     assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), fresh.parameters(), strict=True))
     assert all(score.failure for score in scores)

@@ -1,10 +1,11 @@
 """Groups: one stream, G rollouts, rows that match."""
 
+import gymnasium
 import numpy as np
 import pytest
 
 from agents.candidate import CandidatePolicy, CandidateSettings
-from memenvs.errors import MemenvsError, ReaderError
+from memenvs.errors import MemenvsError, ReaderError, SettingsError
 from memenvs.reading import ExtractiveReader
 from trainers.advantages import group_advantages
 from trainers.rollout import rollout
@@ -40,6 +41,20 @@ def test_a_rollout_does_not_depend_on_its_neighbours():
 def test_a_group_over_different_streams_is_refused():
     envs = [SETTINGS.make_envs()[0], TrainSettings(env=EnvSettings(T=5)).make_envs()[0]]
     with pytest.raises(MemenvsError, match="share one stream"):
+        rollout(envs, POLICY, 7, rngs(2))
+
+
+class Forgetful(gymnasium.Wrapper):
+    """Tells the rewards of two steps alone."""
+
+    def step(self, action):
+        *rest, info = self.env.step(action)
+        return *rest, info | {"step_rewards": (1.0, 2.0)}
+
+
+def test_a_reward_that_does_not_tell_every_step_is_refused():
+    envs = [Forgetful(env) for env in SETTINGS.make_envs()[:2]]
+    with pytest.raises(SettingsError, match="2 per-step rewards of an episode of 4 steps"):
         rollout(envs, POLICY, 7, rngs(2))
 
 

@@ -99,6 +99,8 @@ def test_slots_that_were_given_win_over_the_preset():
         ({"group": "local", "advantage": "decoupled"}, "local"),
         ({"group": "local", "mix": "gdpo"}, "needs reward terms"),
         ({"group": "local", "judge": "consensus"}, "scored by the metric"),
+        ({"preset": "dapo", "beta": 0.1}, "beta would not be used"),
+        ({"reset_every": 5, "reset_above": 0.1}, "reset_every and reset_above would not be used"),
     ],
 )
 def test_slots_that_cannot_work_are_refused_at_once(slots, message):
@@ -163,6 +165,33 @@ def test_a_kl_that_is_chosen_alone_counts():
     batch = make_batch([group], advantages([group], parts.slots), [np.ones((4, 4), bool)])
     near, far = (parts.objective(batch.old, batch, batch.old - gap, None) for gap in (0.0, 1.0))
     assert far < near
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"slots": Slots(ddof=2)}, "ddof must be 0 or 1"),
+        ({"slots": Slots(gamma=3.0)}, "gamma must be in"),
+        ({"slots": Slots(advantage="alpha_mix", alpha=3.0)}, "alpha in"),
+        ({"slots": Slots(clip_low=-1.0)}, "clip_low must be"),
+        ({"slots": Slots(ratio="cispo", cap="absolute", clip_high=0.2)}, "at least 1"),
+        ({"slots": Slots(regulariser="kl_k3", beta=-1.0)}, "beta must be"),
+        ({"judge_model": "judge_by:yes"}, "'scorer' asks nobody"),
+        ({"slots": Slots(judge="exact"), "judge_model": "judge_by:yes"}, "'exact' asks nobody"),
+        ({"slots": Slots(judge="model")}, "give judge_model"),
+        ({"predictor": "predictor.json"}, "credit:redistribution; the reward is 'finemem'"),
+    ],
+)
+def test_what_the_slots_cannot_use_is_refused_before_anything_is_written(tmp_path, values, message):
+    with pytest.raises(SettingsError, match=message):
+        train(replace(SMALL, **values), tmp_path / "run", tensorboard=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("values", [{"pool": 0}, {"learning_rate": float("nan")}, {"entropy": -0.1}])
+def test_numbers_out_of_range_are_refused(values):
+    with pytest.raises(SettingsError, match=next(iter(values))):
+        replace(SMALL, **values)
 
 
 @pytest.mark.parametrize("preset", ["finemem", "ppo", "dapo", "memory-r2"])
@@ -255,7 +284,8 @@ def test_a_stored_group_comes_back_as_it_was():
 @pytest.mark.parametrize("sampler", ["uniform", "dots", "compensation", "npr"])
 def test_a_resumed_run_equals_an_uninterrupted_one_with_everything_that_is_kept(tmp_path, preset, sampler):
     """Critic, reference, resets and replay survive a checkpoint."""
-    settings = replace(SMALL, updates=6, slots=Slots(preset=preset, sampler=sampler, reset_every=2))
+    resets = {"reset_every": 2} if Slots(preset=preset).filled.regulariser != "none" else {}
+    settings = replace(SMALL, updates=6, slots=Slots(preset=preset, sampler=sampler, **resets))
     train(settings, tmp_path / "whole", tensorboard=False)
     train(replace(settings, updates=3), tmp_path / "cut", tensorboard=False)
     train(settings, tmp_path / "cut", resume=True, tensorboard=False)

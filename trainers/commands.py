@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def train(
             nonlocal shown
             if "heldout/r_global" in line:
                 shown = f"  held-out {line['heldout/r_global']:.3f}"
-            bars.update(bar, completed=update, description=f"train {line['train/r_global']:.3f}{shown}")
+            bars.update(bar, completed=update, description=f"train {line.get('train/r_global', math.nan):.3f}{shown}")
 
         _, scores = run(settings, out, resume=resume == "auto", progress=progress)
     interval = bootstrap([score.r_global for score in scores])

@@ -7,6 +7,7 @@ The credit is the environment's reward wrapper; what the slots say is in `traine
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,9 @@ def _line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
         "train/valid_share": float(np.mean([group.valid_share for group in groups])),
         "train/decisions": float(decisions),
     }
+    if groups and not whole:
+        reason = next((record.failure for record in groups[0].records if record.failure), "its reward is NaN")
+        warnings.warn(f"every rollout of an update failed, and it taught nothing: {reason}", stacklevel=3)
     if whole:
         line |= {
             "train/r_global": float(np.mean(np.concatenate([group.r_global[ok] for group, ok in whole]))),

@@ -47,10 +47,6 @@ class Rejudging:
                 self._own = found
             else:
                 arguments[argument] = found
-        elif asked is not None:
-            raise SettingsError(
-                f"the judge {name!r} asks nobody, so judge_model={asked!r} would not be used; leave it out"
-            )
         self.judge: Judge = resolve("judge", name)(**arguments)
 
     def __call__(self, records: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
@@ -104,6 +100,24 @@ def check_judged(env: gym.Env[Any, Any], reward: str, judge: str) -> None:
                 f"paid by the metric's scores; take one of {', '.join(known)}, or leave the judge out"
             )
         layer = layer.env
+
+
+def rejudging(name: str, asked: str | None = None) -> Rejudging | None:
+    """The judge of a run; None for "scorer", whose scores the episodes have already.
+
+    Args:
+        name: of the judge slot.
+        asked: see `Rejudging`.
+
+    Raises:
+        SettingsError: see `Rejudging`, or a callable for a judge that asks nobody.
+    """
+    if asked is not None and name not in _ASKS:
+        raise SettingsError(
+            f"the judge {name!r} asks nobody, so judge_model={asked!r} would not be used; leave it out, or take one of "
+            + ", ".join(_ASKS)
+        )
+    return None if name == "scorer" else Rejudging(name, asked)
 
 
 def _imported(name: str, asked: str | None, what: str) -> Callable[..., Any]:

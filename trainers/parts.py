@@ -21,7 +21,7 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.version import __version__
 from trainers import checkpoint, stored
 from trainers.critic import Critic
-from trainers.judges import Rejudging, check_judged
+from trainers.judges import check_judged, rejudging
 from trainers.local_rollouts import local_rollouts
 from trainers.rollout import Group, rollout
 from trainers.scaling import learning_rate_for
@@ -33,7 +33,7 @@ from trainers.slots.replay import RolloutReplay
 from trainers.slots.sampling import Batch as Drawn
 from trainers.slots.sampling import GroupView, Sampler, gather, seed_pool
 from trainers.slots.types import Array
-from trainers.update import Objective
+from trainers.update import Objective, check
 
 POOL = 256
 """Streams that samplers which come back to streams draw from, where the settings do not say."""
@@ -56,6 +56,7 @@ class Parts:
 
     def __init__(self, settings: TrainSettings) -> None:
         self.settings, self.slots = settings, settings.slots.filled
+        check(self.slots)
         self.policy = CandidatePolicy(policy_settings(settings))
         self.envs = settings.make_envs()
         self.optimiser = self._make_optimiser()
@@ -64,7 +65,7 @@ class Parts:
         self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
         self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)
-        self.rejudge = None if judge == "scorer" else Rejudging(judge, settings.judge_model)
+        self.rejudge = rejudging(judge, settings.judge_model)
         if self.rejudge is not None:
             check_judged(self.envs[0], settings.credit, judge)
         if self.slots.mix != "sum" and settings.credit == "raw":

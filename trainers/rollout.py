@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents.base import View
 from agents.candidate import CandidatePolicy, Decision
-from memenvs.errors import MemenvsError
+from memenvs.errors import MemenvsError, SettingsError
 from memenvs.record import EpisodeRecord
 from rewards.wrapper import term_weights, work_out
 
@@ -87,6 +87,7 @@ def rollout(
 
     Raises:
         MemenvsError: the rollouts do not share stream and length; statistics over them would mean nothing.
+        SettingsError: the reward does not tell one reward per step.
     """
     starts = [env.reset(seed=stream_seed) for env in envs]
     if len({(info["stream"], info["T"]) for _, info in starts}) != 1:
@@ -112,6 +113,10 @@ def rollout(
     records = [env.unwrapped.record for env in envs]  # type: ignore[attr-defined]
     # A wrapper that does not tell its per-step rewards is taken at what it paid.
     rewards = [info.get("step_rewards", row) for info, row in zip(infos, paid, strict=True)]
+    if wrong := [len(row) for row in rewards if len(row) != T]:
+        raise SettingsError(
+            f'the reward told {wrong[0]} per-step rewards of an episode of {T} steps; info["step_rewards"] has one for each step'
+        )
     named = [info.get("step_reward_terms", {}) for info in infos]
     if rejudge is not None:
         records = list(rejudge(records))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -110,8 +111,10 @@ class TrainSettings:
     env: EnvSettings = field(default_factory=EnvSettings)
     """The environment."""
     reward: str | None = None
-    """The credit slot: raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, credit:NAME for an estimator of
-    rewards.credit (credit:loo-step, ...), or your wrapper as module:Class. The preset's if not given."""
+    """The credit slot: raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited; credit:NAME with NAME of uniform,
+    trajectory, chunk, evidence, evidence-cited, loo-item, item-shapley, loo-step, prefix, prefix-probability,
+    prefix-log-probability, permutation-shapley, monte-carlo, memq, lasso, operation-tags, himpo, redistribution; or your wrapper as
+    module:Class. The preset's if not given."""
     scale: Literal["sum", "mean"] = "mean"
     """Presets and credit:NAME only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long
     streams the other terms, of size 1 per step, do not swamp it."""
@@ -156,7 +159,19 @@ class TrainSettings:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise SettingsError(f"seed must be at least 0, got {self.seed}")
-        self.slots.filled  # noqa: B018 - refuse slots that do not go together here, not in the loop
+        if self.pool is not None and self.pool < 1:
+            raise SettingsError(f"pool must be at least 1, got {self.pool}; leave it out for fresh streams")
+        for name in ("learning_rate", "entropy"):
+            if not (math.isfinite(value := getattr(self, name)) and value >= 0):
+                raise SettingsError(f"{name} must be a finite number of at least 0, got {value}")
+        # Slots that do not go together are refused here, not in the loop.
+        if self.slots.filled.regulariser == "none":
+            unread = [name for name in ("beta", "reset_every", "reset_above") if getattr(self.slots, name)]
+            if unread:
+                raise SettingsError(
+                    f'{" and ".join(unread)} would not be used, for the regulariser "none" has no reference; choose another, such '
+                    'as "kl_k3"'
+                )
         if self.group_size < 2:
             raise SettingsError(
                 f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"
@@ -191,6 +206,8 @@ class TrainSettings:
             {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
         )
         if self.predictor is not None:
+            if self.credit == "raw" or self.credit in PRESETS:
+                raise SettingsError(f"predictor is for credit:redistribution; the reward is {self.credit!r}")
             arguments |= {"predictor": self.predictor}
         return [
             wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments) for _ in range(self.group_size)

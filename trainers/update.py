@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -118,7 +118,7 @@ class Objective:
         self._ratio = resolve("ratio", str(slots.ratio))
         self._regulariser = resolve("regulariser", str(slots.regulariser))
         self._aggregation = resolve("aggregation", str(slots.aggregation))
-        self._slots = slots
+        self._clip = RatioSettings(float(slots.clip_low or 0.0), float(slots.clip_high or 0.0), slots.cap or "range")
         self._penalty = RegulariserSettings(beta=float(slots.beta or 0.0))
 
     def __call__(self, new: Tensor, batch: Batch, reference: Tensor | None, proximal: Tensor | None) -> Tensor:
@@ -133,11 +133,22 @@ class Objective:
         Returns:
             A scalar.
         """
-        slots = self._slots
-        clip = RatioSettings(
-            float(slots.clip_low or 0.0), float(slots.clip_high or 0.0), slots.cap or "range", proximal
-        )
+        clip = replace(self._clip, proximal=proximal)
         tokens = self._ratio(new, batch.old, batch.advantages, batch.mask, clip)
         tokens = tokens - self._regulariser(new, reference, batch.advantages, batch.mask, self._penalty)
         # One decision is one token, so that is the most that a row can have.
         return self._aggregation(tokens, batch.mask, AggregationSettings(max_tokens=1, prompts=batch.streams))
+
+
+def check(slots: Slots) -> None:
+    """Try the slots on an update without rollouts.
+
+    Args:
+        slots: filled.
+
+    Raises:
+        SettingsError: one of their numbers is out of range.
+    """
+    advantages([], slots)
+    nothing = make_batch([], [], [])
+    Objective(slots)(nothing.old, nothing, nothing.old, nothing.old)

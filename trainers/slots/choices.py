@@ -36,16 +36,17 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "sampler": get_args(Sampler),
 }
 """Slot -> names of its values. The ninth, credit, is every reward of `rewards.presets`."""
-_MODULES = {
-    "judge": "judges",
-    "mix": "mixing",
-    "group": "groups",
-    "advantage": "advantages",
-    "ratio": "ratios",
-    "aggregation": "aggregation",
-    "regulariser": "regularisers",
-    "sampler": "samplers",
+_TABLES = {
+    "judge": "judges:JUDGES",
+    "mix": "mixing:MIXINGS",
+    "group": "groups:GROUPS",
+    "advantage": "advantages:ADVANTAGES",
+    "ratio": "ratios:RATIOS",
+    "aggregation": "aggregation:AGGREGATIONS",
+    "regulariser": "regularisers:REGULARISERS",
+    "sampler": "samplers:SAMPLERS",
 }
+"""Slot -> where its values stand by name."""
 
 
 def resolve(slot: str, name: str) -> Any:
@@ -57,8 +58,8 @@ def resolve(slot: str, name: str) -> Any:
     for what, value, known in (("slot", slot, SLOTS), (slot, name, SLOTS.get(slot, ()))):
         if value not in known:
             raise SettingsError(f"unknown {what} {value!r}; known: {', '.join(known)}.{did_you_mean(value, known)}")
-    module = import_module(f"trainers.slots.{_MODULES[slot]}")
-    return getattr(module, f"{_MODULES[slot].upper().removesuffix('S')}S")[name]
+    module, table = _TABLES[slot].split(":")
+    return getattr(import_module(f"trainers.slots.{module}"), table)[name]
 
 
 @dataclass(frozen=True)
@@ -200,4 +201,4 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Published methods. Learning rate, group size and passes over a batch belong to the size of a model, not to a method: they stay
-the run's own. Sources and what differs from the published code: docs/methods.md."""
+the run's own. What differs from the published code: docs/methods.md."""
