@@ -98,8 +98,8 @@ class CandidatePolicy(CandidateNetwork):
     def forget_texts(self) -> None:
         """Number texts afresh.
 
-        Sums over texts go by these numbers, so a run that mixes old decisions with new ones calls this at every update: its rounding
-        then does not depend on which texts it happened to see before.
+        Sums over texts go by these numbers, so a run that mixes old decisions with new ones calls this at every update: then its
+        rounding does not depend on which texts it happened to see before.
         """
         self._table = TextTable(self.settings.buckets)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,3 +183,10 @@ def test_shared_vectors(shared):
     assert (found.top1, found.negative_recall) == (oracle["top1"], oracle["negative_recall"])
     assert found.normalised_l1 == pytest.approx(oracle["normalised_L1"])
     assert found.efficiency_gap == pytest.approx(oracle["efficiency_gap"], abs=1e-12)
+
+
+@pytest.mark.parametrize("measure", [spearman, kendall_b, fidelity])
+def test_without_scipy_it_is_said_what_to_install(measure, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(SettingsError, match="need SciPy: pip install"):
+        measure(PHI, PHI)

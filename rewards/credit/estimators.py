@@ -42,7 +42,7 @@ def loo_step(record: EpisodeRecord, reader: Reader) -> Terms:
         ReaderError: the reader, or the episode itself, failed.
         DataError: the record lacks settings.
 
-    Source: difference rewards, by replay (specification rl_methods, section 4.1, estimator 5).
+    Source: difference rewards (Wolpert and Tumer, arXiv cs/9908014), with a replay in the place of a model of the world.
     """
     game = StepGame(record, reader)
     credit = np.zeros(game.T)
@@ -112,8 +112,8 @@ def prefix_difference(record: EpisodeRecord, reader: Reader, score: str = "exact
         DataError: a question has no reference whose probability could be asked for, or the record lacks settings.
         ReaderError: the reader, or the episode itself, failed.
 
-    Source: IGPO, arXiv 2510.14967 (GuoqingWang1/IGPO@bff163b, scrl/llm_agent/generation.py), oracle 15; CoT-Flow, arXiv 2601.09260,
-    oracle 14, where a sequence's log-probability is that of its tokens together.
+    Source: IGPO, arXiv 2510.14967 (GuoqingWang1/IGPO@bff163b, scrl/llm_agent/generation.py); CoT-Flow, arXiv 2601.09260, where a
+    sequence's log-probability is that of its tokens together.
     """
     check_choice("score", score, PREFIX_SCORES)
     game = StepGame(record, reader)

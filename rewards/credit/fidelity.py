@@ -12,7 +12,7 @@ belongs in no statistics, and is refused. SciPy is imported when first needed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,9 +52,9 @@ def fidelity(c: ArrayLike, phi: ArrayLike) -> Fidelity:
         phi: (T,) exact step Shapley values; they sum to v(all) - v(empty).
 
     Raises:
-        SettingsError: they are not vectors of the same length and of finite numbers.
+        SettingsError: they are not vectors of the same length and of finite numbers, or SciPy is missing.
 
-    Source: specification of the credit benchmark; oracle 60-G.
+    Source: the choice of measures is this project's; each is described where it is computed.
     """
     estimate, exact = _vectors(c, phi)
     return Fidelity(
@@ -70,18 +70,16 @@ def fidelity(c: ArrayLike, phi: ArrayLike) -> Fidelity:
 
 def spearman(c: ArrayLike, phi: ArrayLike) -> float:
     """Spearman's rank correlation with average ranks for ties; 0 where a vector is constant."""
-    from scipy.stats import rankdata
-
     estimate, exact = _vectors(c, phi)
-    return _pearson(rankdata(_tied(estimate)), rankdata(_tied(exact)))
+    rank = _scipy_stats().rankdata
+    return _pearson(rank(_tied(estimate)), rank(_tied(exact)))
 
 
 def kendall_b(c: ArrayLike, phi: ArrayLike) -> float:
     """Kendall's tau-b; 0 where a vector is constant."""
-    from scipy.stats import kendalltau
-
     estimate, exact = map(_tied, _vectors(c, phi))
-    return 0.0 if _constant(estimate) or _constant(exact) else float(kendalltau(estimate, exact).statistic)
+    tau = _scipy_stats().kendalltau
+    return 0.0 if _constant(estimate) or _constant(exact) else float(tau(estimate, exact).statistic)
 
 
 def top1(c: ArrayLike, phi: ArrayLike) -> float:
@@ -124,7 +122,7 @@ def linear_datamodelling_score(c: ArrayLike, game: StepGame, subsets: int = 64, 
         SettingsError: c is not (T,) finite numbers, or ``subsets`` is below 2.
         ReaderError: the reader failed.
 
-    Source: TRAK, arXiv 2303.14186, where the score comes from; ContextCite, arXiv 2409.00729, which uses it for sources; oracle 50.
+    Source: TRAK, arXiv 2303.14186, where the score comes from; ContextCite, arXiv 2409.00729, which uses it for sources.
     """
     credit, _ = _vectors(c, np.zeros(game.T))
     masks, values = sample_coalitions(game.value, range(game.T), subsets, seed=(seed, 1))
@@ -149,7 +147,8 @@ def advantage_fidelity(credit: ArrayLike, true_advantage: ArrayLike, eps: float 
     Raises:
         SettingsError: the arrays are not (G, T) of the same shape.
 
-    Source: specification of the credit benchmark; oracle 61.
+    Source: the measure is this project's; the estimate is normalised as by verl ``core_algos.compute_grpo_outcome_advantage``
+    (volcengine/verl@b178a3c), the truth is VinePPO's advantage, arXiv 2410.01679.
     """
     estimated, true = np.asarray(credit, np.float64), np.asarray(true_advantage, np.float64)
     if estimated.ndim != 2 or estimated.shape != true.shape:
@@ -187,6 +186,14 @@ def _vectors(c: ArrayLike, phi: ArrayLike) -> tuple[Array, Array]:
     if not (np.isfinite(estimate).all() and np.isfinite(exact).all()):
         raise SettingsError("credit must be finite; leave failed episodes out instead of comparing them")
     return estimate, exact
+
+
+def _scipy_stats() -> Any:
+    try:
+        from scipy import stats
+    except ImportError as error:
+        raise SettingsError("rank correlations need SciPy: pip install -e '.[train]'") from error
+    return stats
 
 
 def _tied(x: Array) -> Array:

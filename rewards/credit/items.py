@@ -53,7 +53,7 @@ def frozen_shapley(value: Callable[[Window], ArrayLike], m: int, k: int) -> Arra
     Raises:
         SettingsError: ``m`` or ``k`` is no whole number in range.
 
-    Source: sums over j of oracle 60, example D, in closed form (a Beta integral).
+    Source: Shapley (1953); the sums over the lower ranked members of a coalition in closed form (a Beta integral) are ours.
     """
     whole("m", m, 0)
     whole("k", k, 1)
@@ -85,7 +85,7 @@ def knn_shapley(relevance: ArrayLike, k: int) -> Array:
         SettingsError: ``relevance`` has another shape, or ``k`` is no whole number of at least 1.
 
     Source: Jia et al., "Efficient task-specific data valuation for nearest neighbor algorithms", arXiv 1908.08619, recursion
-    s_m = rel_m / m min(k, m) / k, s_i = s_{i+1} + (rel_i - rel_{i+1}) / k min(k, i) / i; oracle 60, example D.
+    s_m = rel_m / m min(k, m) / k, s_i = s_{i+1} + (rel_i - rel_{i+1}) / k min(k, i) / i.
     """
     whole("k", k, 1)
     rel = np.asarray(relevance, np.float64)

@@ -77,6 +77,6 @@ def monte_carlo_advantages(values: Continuations) -> NDArray[np.float64]:
 
     Reward comes at the end alone, so no reward of the step itself is added. The sum is v(M_T) - V(M_0).
 
-    Source: VinePPO, arXiv 2410.01679, equation for A_MC; oracle: V = [.5, .75, .25, 1] gives [.25, -.5, .75].
+    Source: VinePPO, arXiv 2410.01679, equation for A_MC; V = [.5, .75, .25, 1] gives [.25, -.5, .75].
     """
     return np.diff(values.means)

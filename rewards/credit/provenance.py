@@ -28,7 +28,7 @@ def eligibility(parents: Mapping[str, Sequence[str]], root: str, decay: float) -
         Node -> decay to the power of its shortest distance from the root. Other nodes are absent.
 
     Source: MemQ, arXiv 2605.08374, abstract: credit decays as (gamma lambda)^d with the depth d in the provenance graph. The
-    shortest depth where several paths lead to a node is our reading; oracle 46.
+    shortest depth where several paths lead to a node is our reading.
     """
     depths, level, depth = {root: 0}, [root], 0
     while level:

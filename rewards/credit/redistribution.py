@@ -108,7 +108,7 @@ class ReturnPredictor:
 def contributions(prefix_predictions: ArrayLike) -> Array:
     """c_t = R_t - R_{t-1} with R_0 = 0, (T,) float64 from the (T,) predictions after each step.
 
-    Source: RUDDER, arXiv 1806.07857; oracle 52.
+    Source: RUDDER, arXiv 1806.07857.
     """
     return np.diff(np.asarray(prefix_predictions, np.float64), prepend=0.0)
 
@@ -126,7 +126,7 @@ def redistribute(prefix_predictions: ArrayLike, actual_return: float) -> Terms:
     Raises:
         SettingsError: the predictions are not (T,) finite numbers.
 
-    Source: RUDDER, arXiv 1806.07857 (return decomposition, even spread of the prediction error); oracle 52.
+    Source: RUDDER, arXiv 1806.07857 (return decomposition, even spread of the prediction error).
     """
     predicted = np.asarray(prefix_predictions, np.float64)
     if predicted.ndim != 1 or not predicted.size or not np.isfinite(predicted).all():
