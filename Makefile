@@ -35,9 +35,10 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.dev  ## env steps per second and retrieval against peers
+bench: $(VENV)/.dev  ## env steps per second, retrieval against peers, what exact credit costs
 	$(RUN) benchmarks/env_steps.py
 	$(RUN) benchmarks/retrieval.py
+	$(RUN) benchmarks/credit_game.py
 
 $(VENV)-oldest/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-oldest
@@ -46,7 +47,7 @@ $(VENV)-oldest/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test-oldest: $(VENV)-oldest/.installed  ## the environment's tests on Gymnasium 1.2.2
-	$(VENV)-oldest/bin/python -m pytest -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,spaces env env_arguments vector testing registration two_agent render flat snapshots episode wrapper wrappers))
+	$(VENV)-oldest/bin/python -m pytest -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,spaces env env_arguments vector testing registration two_agent render flat snapshots episode wrapper wrappers running_sum credit_wrapper extras))
 
 clean:  ## remove environments and caches
 	rm -rf $(VENV) $(VENV)-oldest .pytest_cache .ruff_cache .mypy_cache *.egg-info

@@ -38,6 +38,8 @@ def predictor(tmp_path):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_wrapper_pays_its_estimator(name, predictor):
+    if name == "lasso":
+        pytest.importorskip("sklearn")
     given = {"predictor": predictor} if name == "redistribution" else {}
     env = CreditReward(make(T), name, **given)
     env.follow(half_policy)

@@ -260,6 +260,7 @@ def test_settings_and_fields_are_the_same():
 
 
 def test_evaluate_plays_the_ids_own_streams(tmp_path):
+    pytest.importorskip("tyro")
     main(
         [
             "evaluate",
@@ -283,6 +284,7 @@ def test_evaluate_plays_the_ids_own_streams(tmp_path):
 
 
 def test_train_runs_on_the_ids_own_streams(tmp_path, capsys):
+    pytest.importorskip("torch")
     sizes = ["--updates", "1", "--group-size", "2", "--eval-streams", "1", "--final-streams", "2"]
     main(["train", "--env-id", "RunningSum-v0", "--T", "6", *sizes, "--out", str(tmp_path / "run")])
     assert "data: running-sum" in " ".join(capsys.readouterr().out.split())
