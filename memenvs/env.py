@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.spaces import Dict, Discrete
 
 from memenvs.episode import Episode, EpisodeSettings, EpisodeSnapshot
-from memenvs.errors import DataError, EpisodeError, SettingsError, did_you_mean, whole
+from memenvs.errors import DataError, EpisodeError, SettingsError, whole
 from memenvs.memory.architectures import FLAT, make_retriever
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
@@ -20,12 +19,10 @@ from memenvs.memory.retrieval_profiles import retrieval_profile
 from memenvs.reading import Answer, Reader, Reading, make_reader, read
 from memenvs.record import EpisodeRecord
 from memenvs.render import render_bank, render_episode
+from memenvs.reset_options import draw
 from memenvs.spaces import UnicodeText
 from memenvs.streams import StreamDataset, load
 from memenvs.version import __version__
-
-RESET_OPTIONS = ("stream", "questions")
-"""What `MemoryEnv.reset` takes as options."""
 
 
 class _Prepared(NamedTuple):
@@ -223,32 +220,15 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             DataError: the stream does not fit the observation space.
         """
         super().reset(seed=seed)
-        options = options or {}
-        for name in options:
-            if name not in RESET_OPTIONS:
-                raise SettingsError(
-                    f"unknown reset option {name!r}; known: {', '.join(RESET_OPTIONS)}.{did_you_mean(name, RESET_OPTIONS)}"
-                )
-        # Both draws are always made, so that options do not shift the streams that follow.
-        drawn = int(self.np_random.integers(len(self.dataset)))
-        question_seed = int(self.np_random.integers(2**31))
-        index = options.get("stream", drawn)
-        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.dataset):
-            raise SettingsError(f'the option "stream" must be an index below {len(self.dataset)}, got {index!r}')
-        stream = self.dataset[int(index)]
+        index, stream, asked = draw(self.dataset, self.np_random, options or {}, self._question_share)
         for step, chunk in enumerate(stream.chunks):
             if len(chunk.text) > self.max_chars:
                 raise DataError(
                     f"chunk {step} of stream {stream.id!r} has {len(chunk.text)} characters; "
                     f"make the environment with max_chars={len(chunk.text)} or more"
                 )
-        asked = options.get("questions")
-        if asked is None and self._question_share < 1:
-            count = max(1, round(self._question_share * len(stream.questions)))
-            order = np.random.default_rng(question_seed).permutation(len(stream.questions))
-            asked = sorted(int(i) for i in order[:count])
         self._episode = Episode(stream, self.settings, asked, retriever=self._retriever())
-        self._index, self._seed = int(index), seed
+        self._index, self._seed = index, seed
         self._record = self._prepared = None
         return self._observation(), self._info()
 

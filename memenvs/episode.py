@@ -15,16 +15,16 @@ import hashlib
 import json
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from memenvs.errors import EpisodeError, SettingsError, whole
-from memenvs.memory.architectures import FLAT, check_memory, make_memory, make_retriever
-from memenvs.memory.bank import BankSnapshot, MemoryItem, MemoryLimits, StepReport
+from memenvs.episode_settings import EpisodeSettings
+from memenvs.errors import EpisodeError, SettingsError
+from memenvs.memory.architectures import make_memory, make_retriever
+from memenvs.memory.bank import BankSnapshot, MemoryItem, StepReport
 from memenvs.memory.operations import MAX_MESSAGE_CHARS, ParseReport, parse_operations
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
-from memenvs.memory.retrieval_profiles import retrieval_profile
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
 from memenvs.reading.asking import fault
@@ -32,44 +32,6 @@ from memenvs.reading.base import Answer, Reading
 from memenvs.record import EpisodeRecord, ReadingRecord, StepRecord
 from memenvs.scoring.profiles import metric_for
 from memenvs.streams.types import Question, Stream
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeSettings:
-    """What an episode does with its stream."""
-
-    k: int = 5
-    """Items retrieved per question; of each part in a memory of parts."""
-    chunk_questions: int = 5
-    """Chunk questions read per step (the first ones of the chunk); 0 reads none."""
-    limits: MemoryLimits = field(default_factory=MemoryLimits)
-    """What the memory accepts."""
-    dialect: str = "json"
-    """How messages are parsed."""
-    profile: str = "corrected"
-    """Scoring profile."""
-    retrieval: str = "default"
-    """Retrieval profile, see `memenvs.memory.retrieval_profiles`; ``k`` stays what it is here."""
-    tokens: str = "words"
-    """Token counter, see `memenvs.memory.token_counters`."""
-    memory: str = FLAT
-    """Architecture of the memory, see `memenvs.memory.architectures`."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", whole("k", self.k, 1))
-        object.__setattr__(self, "chunk_questions", whole("chunk_questions", self.chunk_questions, 0))
-        parse_operations("[]", self.dialect)
-        metric_for("builtin-fact", self.profile)
-        retrieval_profile(self.retrieval)
-        token_counter(self.tokens)
-        check_memory(self.memory, self.dialect)
-
-    def facts(self) -> dict[str, Any]:
-        """The settings as plain data. The flat memory is not named: records and digests are those of before there were others."""
-        kept = asdict(self)
-        if self.memory == FLAT:
-            del kept["memory"]
-        return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers
 from pettingzoo.utils.conversions import parallel_to_aec
 
-from memenvs.env import RESET_OPTIONS, MemoryEnv
+from memenvs.env import MemoryEnv
 from memenvs.episode import Episode
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
 from memenvs.reading import Answer, Reading
 from memenvs.render import render_episode, render_memory
+from memenvs.reset_options import RESET_OPTIONS
 from memenvs.scoring import score
 from memenvs.spaces import UnicodeText
 
