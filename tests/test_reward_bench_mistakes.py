@@ -54,9 +54,16 @@ def test_an_estimator_named_as_a_reward_is_no_module_of_ones_own():
     assert sources([Method("wrapper credit:loo-step", "wrapper"), Method("wrapper finemem", "wrapper")]) == {}
 
 
-@pytest.mark.parametrize("values", [{"sweep": (3, 5, 3)}, {"data": ("a", "a")}])
-def test_nothing_is_measured_twice(values):
-    with pytest.raises(SettingsError, match="twice"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sweep": (3, 5, 3)}, "twice"),
+        ({"data": ("a", "a")}, "twice"),
+        ({"data": ("builtin",)}, "measured anyway"),
+    ],
+)
+def test_nothing_is_measured_twice(values, message):
+    with pytest.raises(SettingsError, match=message):
         replace(TINY, **values)
 
 

@@ -115,6 +115,8 @@ class BenchSettings:
                 raise SettingsError(f"{name} must be even, because they come in halves; got {getattr(self, name)}")
         if self.exact_steps > 16:
             raise SettingsError(f"exact_steps is at most 16 (2^16 replays an episode), got {self.exact_steps}")
+        if "builtin" in self.data:
+            raise SettingsError("data names real streams; the builtin ones are measured anyway")
         for name in ("data", "sweep"):
             given = getattr(self, name)
             if len(set(given)) < len(given):
