@@ -223,8 +223,8 @@ class StepGame:
         ReaderError: the record itself failed; credit for it would mean nothing.
         DataError: the record lacks settings, or its operations and the retriever do not lead to what it holds.
 
-    Source: the difference of replays follows counterfactual credit (specification "step game"); no published code exists for memory
-    operations.
+    Source: counterfactual credit by replay; no published code does it for memory operations, so players, value and null players are
+    defined here.
     """
 
     def __init__(
