@@ -55,8 +55,9 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     if reward == MEMALPHA:
         return _made(MemAlphaReward, env, reward, arguments)
     if reward.startswith(CREDIT):
+        compression = arguments.pop("compression", 0.0)
         credited = _made(CreditReward, env, reward, {"estimator": reward.removeprefix(CREDIT)} | arguments)
-        return FormatReward(CompressionReward(credited))
+        return FormatReward(CompressionReward(credited, compression) if compression else credited)
     if ":" not in reward:
         known = ["raw", *PRESETS, MEMALPHA, *(CREDIT + name for name in ESTIMATORS)]
         raise SettingsError(

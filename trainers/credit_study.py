@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memenvs.errors import SettingsError
+from rewards.presets import CREDIT
 from trainers.comparison import plain
 from trainers.provenance import facts
 from trainers.reward_bench.cells import MIXED_ENV, all_cells
@@ -123,6 +124,8 @@ def run_of(settings: BenchSettings, method: Method, seed: int) -> Run:
     """One training run with a method's credit."""
     reward = method.name.removeprefix("wrapper ") if method.kind == "wrapper" else f"credit:{method.name}"
     slug = "".join(c if c.isalnum() else "-" for c in reward)
+    if settings.train_compression and reward.startswith(CREDIT):
+        slug += "-compression"
     predictor = str(_predictor_path(settings)) if needs_predictor(method) else None
     run_settings = replace(_train_settings(settings, reward, seed), predictor=predictor)
     return Run(method.name, run_settings, settings.out / "runs" / slug / f"seed{seed}")
@@ -137,6 +140,7 @@ def _train_settings(settings: BenchSettings, reward: str, seed: int) -> TrainSet
         eval_every=max(1, settings.train_updates // 8),
         eval_streams=24,
         final_streams=settings.train_streams,
+        compression=settings.train_compression if reward.startswith(CREDIT) else 0.0,
     )
 
 
@@ -208,7 +212,8 @@ def _report(
     console = Console(width=None if sys.stdout.isatty() else 200)
     title = (
         f"trained with each credit: {settings.train_seeds} seeds, {rows[0]['episodes']:.0f} episodes, T = {settings.T}, "
-        f"{settings.train_streams} held-out streams, credit times T beside format and compression"
+        f"{settings.train_streams} held-out streams, credit times T beside format"
+        + (f" and {settings.train_compression:g} compression" if settings.train_compression else "")
     )
     console.print(learned_table(rows, title, console.width))
     console.print(prediction_table(predictions, f"what predicts what is learned, over {len(rows)} kinds of credit"))

@@ -118,6 +118,9 @@ class TrainSettings:
     scale: Literal["sum", "mean"] = "mean"
     """Presets and credit:NAME only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long
     streams the other terms, of size 1 per step, do not swamp it."""
+    compression: float = 0.0
+    """For credit:NAME, weight of the compression term beside it. Fine-Mem's .05 decides alone wherever the credit of a step is the same
+    in all rollouts of a group, and then teaches to forget."""
     predictor: str | None = None
     """For credit:redistribution, a file of `rewards.credit.redistribution.ReturnPredictor.save`."""
     eval_data: str | None = None
@@ -202,7 +205,7 @@ class TrainSettings:
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
-        arguments: dict[str, str] = (
+        arguments: dict[str, Any] = (
             {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
         )
         if self.predictor is not None:

@@ -89,6 +89,8 @@ class BenchSettings:
     """Policy updates of a run; episodes are 8 times as many."""
     train_streams: int = 200
     """Held-out streams that the trained policies are tested on."""
+    train_compression: float = 0.0
+    """Weight of the compression term beside each credit; see ``memenvs train --help``."""
     seed: int = 0
     """Decides streams, behaviour and every draw."""
     workers: int = 0
