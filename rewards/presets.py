@@ -41,9 +41,10 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     Args:
         env: a memenvs environment.
         reward: a name in `PRESETS`; ``"raw"`` (the sparse outcome, unwrapped); ``"memalpha"``; ``"credit:NAME"``, an estimator of
-            `rewards.credit.ESTIMATORS` with format and compression at their usual weights; or ``"module:Class"``, a
-            `gymnasium.Wrapper` of yours that sets ``info["step_rewards"]`` or pays per step.
-        arguments: keyword arguments for the wrapper, over those of the preset; for ``credit:NAME`` those of `CreditReward`.
+            `rewards.credit.ESTIMATORS` with the format term; or ``"module:Class"``, a `gymnasium.Wrapper` of yours that sets
+            ``info["step_rewards"]`` or pays per step.
+        arguments: keyword arguments for the wrapper, over those of the preset; for ``credit:NAME`` those of `CreditReward`, and
+            ``compression``, weight of a compression term beside it (0).
 
     Raises:
         SettingsError: unknown name, or the class cannot be imported or made.

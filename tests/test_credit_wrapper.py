@@ -221,7 +221,10 @@ def test_the_outcome_is_distributed_once():
 
 
 def test_an_arm_by_name_differs_from_the_others_in_the_credit_alone():
-    env, usual = wrap_reward(make(T), "credit:prefix", scale="mean"), wrap_reward(make(T), "evidence", scale="mean")
+    env, usual = (
+        wrap_reward(make(T), "credit:prefix", scale="mean", compression=0.05),
+        wrap_reward(make(T), "evidence", scale="mean"),
+    )
     _, info = play(env)
     _, other = play(usual)
     found, known = info["step_reward_terms"], other["step_reward_terms"]
@@ -231,9 +234,15 @@ def test_an_arm_by_name_differs_from_the_others_in_the_credit_alone():
     assert found["credit"] == pytest.approx(scaled(T, own), abs=1e-12)
 
 
+def test_an_arm_by_name_pays_no_compression_unless_asked():
+    """Where credit ties over a group, a term of any weight becomes the whole advantage."""
+    _, info = play(wrap_reward(make(T), "credit:prefix", scale="mean"))
+    assert set(info["step_reward_terms"]) == {"credit", "format"}
+
+
 def test_the_evidence_arm_is_the_evidence_estimator():
     _, one = play(wrap_reward(make(T), "evidence-cited", scale="mean"))
-    _, other = play(wrap_reward(make(T), "credit:evidence-cited", scale="mean"))
+    _, other = play(wrap_reward(make(T), "credit:evidence-cited", scale="mean", compression=0.05))
     assert one["step_rewards"] == pytest.approx(other["step_rewards"], abs=1e-12)
 
 

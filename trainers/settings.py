@@ -119,8 +119,8 @@ class TrainSettings:
     """Presets and credit:NAME only. "sum": the paper's, r_EARA sums to r_global over the steps; "mean": times T, so that in long
     streams the other terms, of size 1 per step, do not swamp it."""
     compression: float = 0.0
-    """For credit:NAME, weight of the compression term beside it. Fine-Mem's .05 decides alone wherever the credit of a step is the same
-    in all rollouts of a group, and then teaches to forget."""
+    """For credit:NAME, weight of the compression term beside it. Fine-Mem's .05 decides alone wherever the credit of a step is
+    the same in all rollouts of a group, and then teaches to forget."""
     predictor: str | None = None
     """For credit:redistribution, a file of `rewards.credit.redistribution.ReturnPredictor.save`."""
     eval_data: str | None = None
