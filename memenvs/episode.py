@@ -180,7 +180,7 @@ class Episode:
         """Finish the step with the answers to the readings that `act` asked for.
 
         Args:
-            answers: one per reading, in order; None where the reader failed.
+            answers: one per reading, in order, single ones of which may have failed; None where the reader failed as a whole.
             failure: what went wrong, with ``answers=None``.
 
         Returns:
@@ -200,6 +200,7 @@ class Episode:
             for answer, (_, retrieved) in zip(answers, asked, strict=True):
                 if (wrong := fault(answer, [r.id for r in retrieved])) is not None:
                     raise EpisodeError(f"the answers do not fit the readings: {wrong}")
+            self.failure = self.failure or next((a.failure for a in answers if a.failure is not None), None)
         readings = tuple(self._scored(a, None if answers is None else answers[i]) for i, a in enumerate(asked))
         chunk = self.stream.chunks[self.step]
         own = len(self._chunk_questions(chunk.questions))
@@ -222,8 +223,9 @@ class Episode:
 
     def _scored(self, asked: _Asked, answer: Answer | None) -> ReadingRecord:
         question, retrieved = asked
-        if answer is None:
-            return ReadingRecord(question.text, question.references, question.source, retrieved, (), None, None)
+        if answer is None or answer.failure is not None:
+            why = None if answer is None else answer.failure
+            return ReadingRecord(question.text, question.references, question.source, retrieved, (), None, None, why)
         score = self._metrics[question.source](answer.text, question.references)
         return ReadingRecord(
             question.text,

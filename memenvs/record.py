@@ -38,6 +38,8 @@ class ReadingRecord:
     """The answer; None where reading failed."""
     score: float | None
     """Score in [0, 1]; None where reading failed (a failure is never a 0)."""
+    failure: str | None = None
+    """Why this reading alone failed, where the reader said so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 
 from memenvs.env import MemoryEnv
 from memenvs.errors import ReaderError
-from memenvs.reading import Answer, ExtractiveReader, Reading
+from memenvs.reading import Answer, CachedReader, ExtractiveReader, Reading
 from memenvs.reading.asking import ask, read
 from memenvs.streams import Chunk, Question, Stream, StreamList
 
@@ -92,3 +92,62 @@ def test_the_cause_of_a_failure_is_kept():
 
 def test_nothing_is_asked_where_there_is_nothing_to_read():
     assert read(Breaks(raising(TimeoutError()), 1), []) == ([], None)
+
+
+class FailsOn:
+    """Answers all but the readings of one question."""
+
+    name = "fails-on"
+
+    def __init__(self, question: str) -> None:
+        self.question, self.asked = question, []
+
+    def read(self, readings):
+        self.asked += [reading.question for reading in readings]
+        return [
+            Answer("", (), "429 after 3 tries") if reading.question == self.question else Answer("Zoë")
+            for reading in readings
+        ]
+
+
+def test_one_failed_answer_leaves_the_others_their_scores() -> None:
+    other = Question("Where?", ("Rome",), "builtin-fact")
+    env = MemoryEnv(
+        StreamList([Stream("two", "builtin", (Chunk("a"),), (ASKED, other))]),
+        reader=FailsOn("Where?"),
+        chunk_questions=0,
+    )
+    env.reset(seed=0)
+    *_, info = env.step(SKIP)
+    assert [(q.prediction, q.score, q.failure) for q in info["questions"]] == [
+        ("Zoë", 1.0, None),
+        (None, None, "429 after 3 tries"),
+    ]
+    assert math.isnan(info["r_global"])
+    assert info["failure"] == "429 after 3 tries"
+
+
+def test_credit_refuses_a_batch_with_a_failed_answer() -> None:
+    asked = [Reading("Who?", ()), Reading("Where?", ())]
+    with pytest.raises(ReaderError, match=r"failed on 1 of 2 readings: 429 after 3 tries"):
+        ask(FailsOn("Where?"), asked)
+
+
+def test_the_cache_keeps_answers_and_asks_again_for_failed_ones() -> None:
+    reader = FailsOn("Where?")
+    cached, asked = CachedReader(reader), [Reading("Who?", ()), Reading("Where?", ())]
+    assert [answer.failure for answer in cached.read(asked)] == [None, "429 after 3 tries"]
+    reader.question = "nothing"
+    assert [answer.text for answer in cached.read(asked)] == ["Zoë", "Zoë"]
+    assert reader.asked == ["Who?", "Where?", "Where?"]
+
+
+@pytest.mark.parametrize("answer", [Answer("Zoë", (), "503"), Answer("", ("0.0",), "503")])
+def test_a_failed_answer_has_neither_text_nor_evidence(answer: Answer) -> None:
+    class Odd:
+        name = "odd"
+
+        def read(self, readings):
+            return [answer for _ in readings]
+
+    assert read(Odd(), [Reading("Who?", (("0.0", "a"),))])[1] is not None

@@ -1,7 +1,8 @@
 """Asking a reader, and holding it to its contract.
 
-* `read` - the answers, or what went wrong.
-* `ask` - the answers, or a `ReaderError` whatever the reader did instead.
+* `read` - the answers, single ones of which may have failed, or what went wrong with all of them.
+* `ask` - the answers, or a `ReaderError` where one of them failed.
+* `answers_of` - the answers, single ones of which may have failed, or a `ReaderError`.
 * `ask_log_probs` - the same for the log-probabilities of given answers.
 * `fault` - what is wrong with one answer.
 """
@@ -18,26 +19,41 @@ from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
 
 
 def read(reader: Reader, readings: Sequence[Reading]) -> tuple[list[Answer] | None, str | None]:
-    """Answers and None, or None and what went wrong; see `ask`."""
+    """Answers and None, or None and what went wrong; see `answers_of`."""
     try:
-        return ask(reader, readings), None
+        return answers_of(reader, readings), None
     except ReaderError as error:
         return None, f"{type(error).__name__}: {error}"
 
 
 def ask(reader: Reader, readings: Sequence[Reading]) -> list[Answer]:
-    """The reader's answers, one per reading and each of them sound; a reader is not asked where there is nothing to read.
+    """The reader's answers, one per reading and none of them failed, for numbers that mean nothing if one is missing.
+
+    Raises:
+        ReaderError: an answer failed, the reader raised an exception of any kind (its cause), or broke its contract.
+    """
+    found = answers_of(reader, readings)
+    failures = [answer.failure for answer in found if answer.failure is not None]
+    if failures:
+        raise ReaderError(
+            f"the reader {reader.name!r} failed on {len(failures)} of {len(found)} readings: {failures[0]}"
+        )
+    return found
+
+
+def answers_of(reader: Reader, readings: Sequence[Reading]) -> list[Answer]:
+    """The reader's answers, one per reading and each of them sound or failed; it is not asked where there is nothing to read.
 
     Raises:
         ReaderError: the reader raised an exception of any kind (its cause), or broke its contract.
     """
     if not readings:
         return []
-    answers = _each(reader.name, len(readings), "answers", lambda: reader.read(readings))
-    for answer, reading in zip(answers, readings, strict=True):
+    found = _each(reader.name, len(readings), "answers", lambda: reader.read(readings))
+    for answer, reading in zip(found, readings, strict=True):
         if (wrong := fault(answer, [item_id for item_id, _ in reading.items])) is not None:
             raise ReaderError(f"the reader {reader.name!r} broke its contract: {wrong}")
-    return answers
+    return found
 
 
 def ask_log_probs(
@@ -90,5 +106,7 @@ def fault(answer: Any, item_ids: Collection[str]) -> str | None:
         return f"the text of an answer must be a string, got {type(answer.text).__name__}"
     if not isinstance(answer.evidence_ids, (tuple, list)):
         return f"evidence_ids must be a tuple of ids, got {type(answer.evidence_ids).__name__}"
+    if answer.failure is not None and (not isinstance(answer.failure, str) or answer.text or answer.evidence_ids):
+        return f"an answer that failed has a message, an empty text and no evidence, got {answer!r}"
     stray = [item_id for item_id in answer.evidence_ids if item_id not in item_ids]
     return f"it cited {stray}, which it was not given" if stray else None

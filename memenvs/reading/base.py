@@ -27,6 +27,9 @@ class Answer:
     """The prediction; "" where nothing was found."""
     evidence_ids: tuple[str, ...] = ()
     """Ids of the items used, a subset of the reading's items in their order."""
+    failure: str | None = None
+    """Why there is no answer; ``text`` is "" and ``evidence_ids`` is empty then. It leaves the other readings of a batch alone, and
+    is never scored as 0."""
 
 
 @runtime_checkable
@@ -37,11 +40,11 @@ class Reader(Protocol):
     """Shown in records and results."""
 
     def read(self, readings: Sequence[Reading]) -> list[Answer]:
-        """Answer each reading, in order.
+        """Answer each reading, in order; one that failed alone is an `Answer` with a ``failure``.
 
         Raises:
-            ReaderError: no answer could be had. The episode then carries ``info["failure"]``; it is not scored as 0. The same
-                goes for any other exception and for answers that break this contract.
+            ReaderError: no answer could be had at all. The episode then carries ``info["failure"]``; it is not scored as 0. So
+                does any other exception, and answers that break this contract.
         """
         ...
 

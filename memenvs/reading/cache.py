@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memenvs.errors import SettingsError
-from memenvs.reading.asking import ask, ask_log_probs
+from memenvs.reading.asking import answers_of, ask_log_probs
 from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
 
 _Key = tuple[str, str, tuple[str, ...]]
@@ -42,13 +42,20 @@ class CachedReader:
         """See `memenvs.reading.Reader.read`."""
         keys = [_key(reading) for reading in readings]
         new = {key: reading for key, reading in zip(keys, readings, strict=True) if key not in self._answers}
-        for (key, reading), answer in zip(new.items(), ask(self.reader, list(new.values())), strict=True):
+        failed = {}
+        for (key, reading), answer in zip(new.items(), answers_of(self.reader, list(new.values())), strict=True):
+            if answer.failure is not None:
+                failed[key] = answer
+                continue
             ids = [item_id for item_id, _ in reading.items]
             self._answers[key] = answer.text, tuple(ids.index(item_id) for item_id in answer.evidence_ids)
         self.requests += len(readings)
         self.calls += len(new)
         found = []
         for key, reading in zip(keys, readings, strict=True):
+            if key in failed:
+                found.append(failed[key])
+                continue
             text, places = self._answers[key]
             found.append(Answer(text, tuple(reading.items[place][0] for place in places)))
         return found

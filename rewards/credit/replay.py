@@ -15,6 +15,7 @@ from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, 
 from memenvs.memory.rankings import Rankings
 from memenvs.memory.tokens import TokenCounter
 from memenvs.reading import CachedReader, Reader, Reading
+from memenvs.reading.asking import ask
 from memenvs.record import EpisodeRecord
 from memenvs.scoring.profiles import metric_for
 
@@ -198,7 +199,7 @@ class Examiner:
 
     def marks(self, readings: Sequence[Reading]) -> tuple[float, ...]:
         """s_j of each global question, answered from its reading; see `scores`."""
-        answers = self.reader.read(readings)
+        answers = ask(self.reader, readings)
         marked = zip(answers, self.questions, self._metrics, strict=True)
         return tuple(metric(answer.text, question.references) for answer, question, metric in marked)
 
