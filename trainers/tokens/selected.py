@@ -1,0 +1,68 @@
+"""Log-probabilities of given tokens, without the whole table of logits in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK = 128
+"""Tokens whose logits are in memory at a time: with 151,936 words of float32, 78 MB."""
+
+
+class _Selected(torch.autograd.Function):
+    """log softmax(hidden weight^T / temperature)[target]; the logits are made again for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        found, norms = [], []
+        for part, wanted in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True):
+            logits = (part @ weight.T).float() / temperature
+            norm = logits.logsumexp(-1)
+            found.append(logits.gather(1, wanted[:, None])[:, 0] - norm)
+            norms.append(norm)
+        ctx.save_for_backward(hidden, weight, targets, torch.cat(norms))
+        ctx.temperature = temperature
+        return torch.cat(found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        hidden, weight, targets, norms = ctx.saved_tensors
+        needs_hidden, needs_weight, *_ = ctx.needs_input_grad
+        down = [] if needs_hidden else None
+        total = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        pieces = zip(
+            hidden.split(CHUNK), targets.split(CHUNK), norms.split(CHUNK), gradients[0].split(CHUNK), strict=True
+        )
+        for part, wanted, norm, gradient in pieces:
+            logits = (part @ weight.T).float() / ctx.temperature
+            slope = -(logits - norm[:, None]).exp_()
+            slope.scatter_add_(1, wanted[:, None], torch.ones_like(slope[:, :1]))
+            slope *= gradient[:, None] / ctx.temperature
+            slope = slope.to(part.dtype)
+            if down is not None:
+                down.append(slope @ weight)
+            if total is not None:
+                total += (slope.T @ part).float()
+        return (
+            None if down is None else torch.cat(down),
+            None if total is None else total.to(weight.dtype),
+            None,
+            None,
+        )
+
+
+def selected_log_probs(hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
+    """Log-probability of each target under the output layer.
+
+    Args:
+        hidden: (N, H) last hidden states, differentiable.
+        weight: (V, H) of the output layer, differentiable.
+        targets: (N,) int64 token ids.
+        temperature: that the tokens were drawn at.
+
+    Returns:
+        (N,) float32 natural logarithms; the sums over the vocabulary are in float32 whatever the weights are.
+    """
+    return _Selected.apply(hidden, weight, targets, temperature)
