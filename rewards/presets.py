@@ -35,6 +35,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 too."""
 
 
+def has_scale(reward: str) -> bool:
+    """Whether `wrap_reward` knows an argument ``scale`` for this reward: it does for presets and ``credit:NAME``."""
+    return reward in PRESETS or reward.startswith(CREDIT)
+
+
 def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.Env[Any, Any]:
     """Put a reward on an environment.
 

@@ -33,17 +33,35 @@ def test_a_study_trains_compares_and_goes_on(tmp_path):
     assert all({"spearman", "advantage", HALF} <= set(row) for row in rows)
     table = json.loads((tmp_path / "study.json").read_text())
     assert [row["method"] for row in table["rows"]] == [row["method"] for row in rows]
-    assert set(table["predictions"]) == {FINAL, CURVE}
-    assert all({"spearman", "advantage", HALF} <= set(found) for found in table["predictions"].values())
+    assert set(table["predictions"]) == {"4 kinds of credit", "3 estimators"}
+    assert all(set(one) == {FINAL, CURVE} for one in table["predictions"].values())
+    assert {"spearman", "advantage", HALF} <= set(table["predictions"]["3 estimators"][CURVE])
     assert (table["training"]["updates"], table["settings"]["train_seeds"]) == (2, 2)
     with (tmp_path / "study.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows)
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        told = {
+            (line["over"], line["learned"], line["measure"]): float(line["p"] or "nan") for line in csv.DictReader(file)
+        }
+    for (over, what, measure), p in told.items():
+        assert p == pytest.approx(table["predictions"][over][what][measure]["p"] or float("nan"), nan_ok=True)
     assert (tmp_path / "study.png").stat().st_size > 0
 
     stamps = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/result.json")}
     assert len(stamps) == 8
     assert study(settings) == rows
     assert stamps == {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/result.json")}
+
+    # Beside compression: the same measured cells and half-trained policy, runs and files of its own.
+    cells = {p: p.read_bytes() for p in (tmp_path / "cells.jsonl", tmp_path / "half-trained" / "cells.jsonl")}
+    other = study(replace(settings, train_compression=0.05))
+    assert cells == {p: p.read_bytes() for p in cells}
+    assert json.loads((tmp_path / "study.json").read_text()) == table
+    told = json.loads((tmp_path / "study-compression-0.05.json").read_text())
+    assert [row["method"] for row in told["rows"]] == [row["method"] for row in other]
+    assert told["training"]["compression"] == 0.05
+    # Presets have a compression term of their own and are not trained again.
+    assert len(list(tmp_path.glob("runs/*/*/result.json"))) == 8 + 6
 
 
 def test_runs_differ_in_the_credit_alone(tmp_path):

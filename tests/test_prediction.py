@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from trainers.reward_bench.cells import MIXED_ENV, Cell
-from trainers.reward_bench.prediction import Draws, learned, measures, predict, weighted_correlations, weighted_means
+from trainers.reward_bench.prediction import (
+    Draws,
+    learned,
+    measures,
+    permutation_p,
+    predict,
+    weighted_correlations,
+    weighted_means,
+)
 
 
 def rng():
@@ -27,6 +35,25 @@ def test_a_measure_that_is_equal_for_all_predicts_nothing():
     found = predict(sure(0.5, 0.5, 0.5), sure(0.1, 0.2, 0.3))
     assert found[:3] == (0, 0, 0)
     assert np.isnan(found.p)
+
+
+def test_p_values_count_orders():
+    # Of the 24 orders of four, only the own one and its reverse correlate with +-1.
+    assert predict(sure(1.0, 2.0, 3.0, 9.0), sure(0.1, 0.2, 0.3, 0.4)).p == pytest.approx(2 / 24)
+    # |rho| >= .8 of four ranks: sum of squared differences 0 or 2 (1 + 3 orders), or 18 or 20 (3 + 1).
+    assert predict(sure(1.0, 2.0, 3.0, 4.0), sure(0.1, 0.2, 0.4, 0.3)).p == pytest.approx(8 / 24)
+    # Two equal methods: 3 distinct orders of (1, 2.5, 2.5), correlations sqrt(3)/2, 0 and -sqrt(3)/2 against 1 2 3.
+    assert predict(sure(1.0, 2.0, 3.0), sure(0.1, 0.2, 0.2)).p == pytest.approx(2 / 3)
+
+
+def test_p_values_of_many_methods_are_drawn_with_a_seed():
+    x, y = np.arange(14.0), np.array([3, 0, 1, 7, 2, 5, 4, 6, 12, 9, 8, 13, 10, 11.0])
+    assert permutation_p(x, x) == 1 / 100_000
+    first = permutation_p(x, y, seed=1)
+    assert first == permutation_p(x, y, seed=1)
+    # Drawn orders against all of them: nine methods are drawn, and their share is a mean of 99,999.
+    nine = np.array([2, 0, 1, 4, 3, 8, 5, 7, 6.0])
+    assert permutation_p(np.arange(9.0), nine, seed=2) == pytest.approx(0.01077, abs=0.0015)
 
 
 def test_an_uncertain_order_widens_the_interval():

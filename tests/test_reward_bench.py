@@ -15,7 +15,6 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.reading import ExtractiveReader
 from trainers.reward_bench.cells import BEHAVIOURS, MIXED_ENV, Cell, all_cells, families
 from trainers.reward_bench.episodes import play_cell
-from trainers.reward_bench.ledger import Ledger
 from trainers.reward_bench.methods import Method, all_methods, chunk_readings, measure
 from trainers.reward_bench.run import run
 from trainers.reward_bench.settings import BenchSettings
@@ -249,13 +248,6 @@ def test_chunk_questions_are_asked_again_as_in_the_episode():
     told = [reading.prediction for step in record.steps for reading in step.readings]
     assert len(told) > 5
     assert [answer.text for answer in ExtractiveReader().read(chunk_readings(record))] == told
-
-
-def test_a_file_that_is_no_ledger_is_refused(tmp_path):
-    path = tmp_path / "cells.jsonl"
-    path.write_text("not json\n")
-    with pytest.raises(DataError, match="no file of results"):
-        Ledger(path, {})
 
 
 def test_a_quick_look_keeps_the_sizes_that_were_given():

@@ -7,40 +7,28 @@ where an optimiser uses credit.
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from memenvs.errors import SettingsError
 from rewards.presets import CREDIT
-from trainers.comparison import plain
-from trainers.provenance import facts
-from trainers.reward_bench.cells import MIXED_ENV, all_cells
-from trainers.reward_bench.figure import study_figure
+from trainers.credit_report import CURVE, FINAL, HALF, report
+from trainers.reward_bench.cells import MIXED_ENV
 from trainers.reward_bench.methods import Method
-from trainers.reward_bench.prediction import Draws, Prediction, learned, measures, predict
+from trainers.reward_bench.prediction import learned, measures
 from trainers.reward_bench.predictors import fit_all, needs_predictor
 from trainers.reward_bench.run import Measurement, run
 from trainers.reward_bench.settings import BenchSettings
 from trainers.reward_bench.summary import WHOLE, Row
-from trainers.reward_bench.table import fitting_table, interval
 from trainers.runlog import read_curve
 from trainers.runs import Run, read_result, read_scores, seconds, train_all
 from trainers.settings import TrainSettings
 from trainers.statistics import bootstrap
 
 DRAWS = 2000
-FINAL, CURVE = "held-out r_global", "mean of curve"
-"""What is learned: the score after training, and the mean score along the way, which says how soon."""
-HALF = "advantage, half trained"
-"""Advantage fidelity under the half-trained policy."""
 SAME = {"uniform": "trajectory"}
 """Credit that trains the same policy as another one once it is normalised over a group; it is not trained."""
 REFERENCE_SEED = 1_000_003
@@ -94,11 +82,7 @@ def study(settings: BenchSettings) -> list[Row]:
         (_row(method, runs[method.name], measured, half, fitted_on) for method in methods),
         key=lambda row: -row["r_global"],
     )
-    predictions = {
-        what: {name: predict(draws, outcome) for name, draws in found.items()} for what, outcome in outcomes.items()
-    }
-    final = dict(zip(names, outcomes[FINAL].value.tolist(), strict=True))
-    _report(settings, rows, predictions, final, found, names)
+    report(settings, methods, rows, found, outcomes, _train_settings(settings, "credit:NAME", 0))
     return rows
 
 
@@ -145,7 +129,8 @@ def _train_settings(settings: BenchSettings, reward: str, seed: int) -> TrainSet
 
 
 def _reference_settings(settings: BenchSettings) -> TrainSettings:
-    whole = _train_settings(settings, "credit:trajectory", REFERENCE_SEED)
+    # Without compression in every study, so that studies that differ in it measure under the same policy.
+    whole = replace(_train_settings(settings, "credit:trajectory", REFERENCE_SEED), compression=0.0)
     return replace(whole, updates=max(1, settings.train_updates // 2), final_streams=24)
 
 
@@ -155,8 +140,7 @@ def _predictor_path(settings: BenchSettings) -> Path:
 
 def _fit_predictor(settings: BenchSettings, methods: Sequence[Method]) -> int:
     """Save the predictor that training uses; the number of episodes that it took."""
-    cells = [cell for cell in all_cells(replace(settings, policy=None), lambda _: 0) if cell.data == "builtin"]
-    fitted = fit_all(settings, methods, cells).get(("builtin", False))
+    fitted = fit_all(settings, methods, ["builtin"]).get("builtin")
     if fitted is None:
         return 0
     fitted.predictor.save(_predictor_path(settings))
@@ -199,74 +183,3 @@ def _row(method: Method, runs: Sequence[Run], measured: Measurement, half: Measu
             key = HALF if source is half else name
             row |= {f"{key}{end}": told[f"{name}{end}"] for end in ("", "_low", "_high") if name in told}
     return row
-
-
-def _report(
-    settings: BenchSettings,
-    rows: list[Row],
-    predictions: Mapping[str, Mapping[str, Prediction]],
-    outcome: Mapping[str, float],
-    found: Mapping[str, Draws],
-    names: Sequence[str],
-) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    title = (
-        f"trained with each credit: {settings.train_seeds} seeds, {rows[0]['episodes']:.0f} episodes, T = {settings.T}, "
-        f"{settings.train_streams} held-out streams, credit times T beside format"
-        + (f" and {settings.train_compression:g} compression" if settings.train_compression else "")
-    )
-    console.print(learned_table(rows, title, console.width))
-    console.print(prediction_table(predictions, f"what predicts what is learned, over {len(rows)} kinds of credit"))
-    env = settings.environment("builtin", MIXED_ENV, settings.k).make("test", evaluation=True)
-    whole = facts(
-        env,
-        settings=settings.to_json(),
-        training=_train_settings(settings, "credit:NAME", 0).to_json(),
-        predictions={what: {name: found._asdict() for name, found in one.items()} for what, one in predictions.items()},
-        rows=rows,
-    )
-    text = json.dumps(plain(whole), indent=1, allow_nan=False)
-    (settings.out / "study.json").write_text(text, encoding="utf-8")
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (settings.out / "study.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(plain(rows))
-    panels = {
-        name: dict(zip(names, found[name].value.tolist(), strict=True))
-        for name in ("spearman", "linear_datamodelling", "advantage", HALF)
-        if name in found
-    }
-    study_figure(panels, outcome, predictions[FINAL], settings.out / "study.png", title)
-    console.print(f"written to {settings.out}: study.json, study.csv, study.png, runs/")
-
-
-def learned_table(rows: Sequence[Row], title: str, width: int) -> Table:
-    """What was learned with each credit, what it cost, and what its fidelity was; as far as a terminal has place."""
-    more = [f" + {row['predictor_episodes']}" if row["predictor_episodes"] else "" for row in rows]
-    columns = {
-        "credit": [row["method"] for row in rows],
-        FINAL: [f"{row['r_global']:.3f} [{row['r_global_low']:.3f}, {row['r_global_high']:.3f}]" for row in rows],
-        CURVE: [f"{row['curve']:.3f}" for row in rows],
-        "episodes": [f"{row['episodes']:.0f}{text}" for row, text in zip(rows, more, strict=True)],
-        "own readings": [f"{row['own_readings']:.0f}" for row in rows],
-        "credit reader calls": [f"{row['credit_calls']:.0f}" for row in rows],
-        "CPU s": [f"{row['seconds']:.0f}" for row in rows],
-    }
-    fidelities = {"Spearman": "spearman", "advantage": "advantage", HALF: HALF}
-    columns |= {heading: [interval(row, name) for row in rows] for heading, name in fidelities.items()}
-    return fitting_table(title, columns, width)
-
-
-def prediction_table(predictions: Mapping[str, Mapping[str, Prediction]], title: str) -> Table:
-    """Each measure's rank correlation over methods with what was learned, the best first."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("measure")
-    for what in predictions:
-        table.add_column(f"Spearman with {what}", justify="right")
-        table.add_column("p", justify="right")
-    for name in sorted(predictions[FINAL], key=lambda name: -predictions[FINAL][name].spearman):
-        found = [one[name] for one in predictions.values()]
-        cells = [(f"{one.spearman:.2f} [{one.low:.2f}, {one.high:.2f}]", f"{one.p:.3f}") for one in found]
-        table.add_row(name, *(cell for pair in cells for cell in pair))
-    return table

@@ -16,7 +16,7 @@ from memenvs.errors import SettingsError
 from memenvs.streams import StreamDataset, load
 from memenvs.streams.sources import GENERATED
 from rewards.credit.registry import find
-from rewards.presets import CREDIT, PRESETS, wrap_reward
+from rewards.presets import CREDIT, PRESETS, has_scale, wrap_reward
 from trainers.slots.choices import Slots
 
 
@@ -205,9 +205,7 @@ class TrainSettings:
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
-        arguments: dict[str, Any] = (
-            {"scale": self.scale} if self.credit in PRESETS or self.credit.startswith(CREDIT) else {}
-        )
+        arguments: dict[str, Any] = {"scale": self.scale} if has_scale(self.credit) else {}
         if self.predictor is not None:
             if self.credit == "raw" or self.credit in PRESETS:
                 raise SettingsError(f"predictor is for credit:redistribution; the reward is {self.credit!r}")

@@ -21,9 +21,10 @@ from memenvs.record import EpisodeRecord
 from rewards.credit import Examiner, Replay
 from rewards.credit.estimators import shapley
 from rewards.credit.registry import ESTIMATORS, estimate
-from rewards.presets import CREDIT, PRESETS, wrap_reward
+from rewards.presets import CREDIT, PRESETS, has_scale, wrap_reward
 from trainers.reward_bench.episodes import Played, opened, replayed
 from trainers.reward_bench.settings import BenchSettings
+from trainers.settings import TrainSettings
 
 CONTROLS = {
     "random": "independent normal numbers",
@@ -171,8 +172,10 @@ def _wrapped(method: Method, played: Played, reader: CachedReader) -> tuple[floa
     base = env.unwrapped
     assert isinstance(base, MemoryEnv)
     base.reader = reader
+    # As it is trained: the scale decides how much the other terms of a preset count.
+    arguments = {"scale": TrainSettings.scale} if has_scale(given) else {}
     try:
-        return replayed(played, wrap_reward(env, given))
+        return replayed(played, wrap_reward(env, given, **arguments))
     except MemenvsError:
         raise
     except Exception as error:

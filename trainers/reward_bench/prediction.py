@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,10 @@ from trainers.reward_bench.summary import WHOLE, Results, scopes
 from trainers.statistics import correlation_sums, correlations
 
 Array = NDArray[np.float64]
+EXACT_UP_TO = 8
+"""Methods whose orders are all counted for a p-value: 8! = 40,320. Of more methods, orders are drawn."""
+ORDERS = 99_999
+"""Orders that are drawn."""
 LESS_IS_BETTER = ("normalised_l1", "efficiency_gap")
 """Measures whose sign is turned, so that a good predictor has a positive correlation."""
 
@@ -126,11 +131,17 @@ class Prediction(NamedTuple):
     high: float
     """97.5 % point."""
     p: float
-    """Two-sided p-value of no correlation over this many methods; NaN where a side is constant."""
+    """See `permutation_p`."""
 
 
-def predict(measure: Draws, outcome: Draws) -> Prediction:
-    """How well the order of methods by a measure is their order by what was learned."""
+def predict(measure: Draws, outcome: Draws, seed: int = 0) -> Prediction:
+    """How well the order of methods by a measure is their order by what was learned.
+
+    Args:
+        measure: of the methods.
+        outcome: what was learned with each.
+        seed: of the orders that a p-value needs, if there are too many to take all.
+    """
     from scipy.stats import rankdata, spearmanr
 
     valid = np.isfinite(measure.resampled).all(1) & np.isfinite(outcome.resampled).all(1)
@@ -141,8 +152,31 @@ def predict(measure: Draws, outcome: Draws) -> Prediction:
     sides = [np.round(side.value, 9) for side in (measure, outcome)]
     if any(np.ptp(side) == 0 for side in sides):
         return Prediction(0.0, *_ends(drawn), math.nan)
-    whole = spearmanr(*sides)
-    return Prediction(float(whole.statistic), *_ends(drawn), float(whole.pvalue))
+    whole = float(spearmanr(*sides).statistic)
+    return Prediction(whole, *_ends(drawn), permutation_p(rankdata(sides[0]), rankdata(sides[1]), seed))
+
+
+def permutation_p(x: ArrayLike, y: ArrayLike, seed: int = 0) -> float:
+    """Two-sided p-value of no rank correlation, by permutation, which holds for few methods and for ties.
+
+    Args:
+        x: (M,) ranks of M methods.
+        y: (M,) their ranks on the other side.
+        seed: of the drawn orders.
+
+    Returns:
+        The share of the orders of y, its own among them, with a correlation at least as far from 0: over all M! orders up to
+        `EXACT_UP_TO` methods, over `ORDERS` random ones and its own beyond; NaN where a side is constant.
+    """
+    one, other = (ranks - ranks.mean() for ranks in (np.asarray(x, np.float64), np.asarray(y, np.float64)))
+    if not (one.any() and other.any()):
+        return math.nan
+    far = abs(float(one @ other)) - 1e-9  # sums in another order round differently
+    if len(one) <= EXACT_UP_TO:
+        return float(np.mean(np.abs(np.array(list(permutations(other))) @ one) >= far))
+    rng = np.random.default_rng(seed)
+    drawn = rng.permuted(np.tile(other, (ORDERS, 1)), axis=1)
+    return float((1 + np.sum(np.abs(drawn @ one) >= far)) / (ORDERS + 1))
 
 
 def _ends(drawn: Array) -> tuple[float, float]:

@@ -1,14 +1,18 @@
-"""Learned predictors of the return, fitted on training-split episodes before anything is measured."""
+"""Learned predictors of the return, fitted on training-split episodes before anything is measured.
+
+There is one for each source of streams, whoever plays what is measured: training uses
+the same one, and knows no policy yet when it is fitted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from memenvs.errors import MemenvsError
 from rewards.credit.redistribution import ReturnPredictor
 from rewards.credit.registry import ESTIMATORS
-from trainers.reward_bench.cells import BEHAVIOURS, POLICY, Cell
+from trainers.reward_bench.cells import BEHAVIOURS, MIXED_ENV, families
 from trainers.reward_bench.episodes import opened, play, player
 from trainers.reward_bench.methods import Method
 from trainers.reward_bench.settings import BenchSettings
@@ -19,28 +23,15 @@ class Fitted(NamedTuple):
 
     predictor: ReturnPredictor
     episodes: int
-    """Of the training split, played by the same behaviours on streams of the same source."""
+    """Of the training split, played by all behaviours on streams of the same source and, if that is builtin, of every family."""
 
 
-Kind = tuple[str, bool]
-"""Source of the streams, and whether a trained policy played."""
-
-
-def kind_of(cell: Cell) -> Kind:
-    """Which predictor serves a cell."""
-    return cell.data, cell.behaviour == POLICY
-
-
-def fit_all(settings: BenchSettings, methods: Sequence[Method], cells: Sequence[Cell]) -> dict[Kind, Fitted]:
-    """A predictor for each kind of cell, where a method needs one. A source without a training split gets none."""
+def fit_all(settings: BenchSettings, methods: Sequence[Method], sources: Iterable[str]) -> dict[str, Fitted]:
+    """A predictor for each source of streams, where a method needs one. A source without a training split gets none."""
     if not any(map(needs_predictor, methods)):
         return {}
-    found: dict[Kind, Fitted] = {}
-    for kind in dict.fromkeys(map(kind_of, cells)):
-        fitted = _fit(settings, [cell for cell in cells if kind_of(cell) == kind], 0 if kind[1] else 1)
-        if fitted is not None:
-            found[kind] = fitted
-    return found
+    fitted = {data: _fit(settings, data) for data in dict.fromkeys(sources)}
+    return {data: one for data, one in fitted.items() if one is not None}
 
 
 def needs_predictor(method: Method) -> bool:
@@ -48,12 +39,10 @@ def needs_predictor(method: Method) -> bool:
     return method.kind == "estimator" and "predictor" in ESTIMATORS[method.name].needs
 
 
-def _fit(settings: BenchSettings, cells: Sequence[Cell], first: int) -> Fitted | None:
-    """Fit on every family and behaviour of the cells in turn."""
-    env_ids = list(dict.fromkeys(cell.env_id for cell in cells))
-    behaviours = [b for b in (*BEHAVIOURS, POLICY) if any(cell.behaviour == b for cell in cells)]
-    kinds = [(env_id, behaviour) for env_id in env_ids for behaviour in behaviours]
-    data = cells[0].data
+def _fit(settings: BenchSettings, data: str) -> Fitted | None:
+    """Fit on every family and behaviour in turn."""
+    env_ids = families() if data == "builtin" else [MIXED_ENV]
+    kinds = [(env_id, behaviour) for env_id in env_ids for behaviour in BEHAVIOURS]
     records: list[Any] = []
     for number in range(settings.predictor_episodes):
         env_id, behaviour = kinds[number % len(kinds)]
@@ -69,5 +58,5 @@ def _fit(settings: BenchSettings, cells: Sequence[Cell], first: int) -> Fitted |
                 break
         policy = player(settings, behaviour, env)
         stream = number if data == "builtin" else number // len(kinds)
-        records.append(play(env, policy, stream, (settings.seed, number, first, 7), split="train").record)
+        records.append(play(env, policy, stream, (settings.seed, number, 1, 7), split="train").record)
     return Fitted(ReturnPredictor.fit(records), len(records))
