@@ -25,6 +25,8 @@ from memenvs.streams.sentences import sentences
         ),
         ("Label: 3\nSentence: c", ["Label: 3", "Sentence: c"]),
         (" a.  b. ", ["a.", "b."]),
+        ("Facts: 1. A is B. 12. C is D.", ["Facts: 1.", "A is B.", "12. C is D."]),
+        ("It was in 1990. 3. 4. Four.\n5.\nFive.", ["It was in 1990.", "3. 4. Four.", "5.", "Five."]),
     ],
 )
 def test_sentences(text: str, wanted: list[str]) -> None:
