@@ -37,6 +37,8 @@ class Missing(Enum):
     """The profile does not know the source."""
     REFUSED = "refused"
     """The profile's rule cannot score such an answer, or lacks its table or library."""
+    UNSCORED = "unscored"
+    """The evaluation had no score for the answer, for instance because it had no judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,10 @@ def score_again(reading: ReadingRecord, profile: str, entities: Entities = None)
         profile: a name in `memenvs.scoring.PROFILES`, or `RECORDED`.
         entities: the table of titles that recommendations need.
     """
-    if reading.score is None or reading.prediction is None:
+    if reading.prediction is None:
         return Missing.FAILED
     if profile == RECORDED:
-        return reading.score
+        return Missing.UNSCORED if reading.score is None else reading.score
     try:
         if rubric_for(reading.source, profile) is not None:
             return Missing.JUDGE
