@@ -50,9 +50,10 @@ def test_what_is_odd_is_noted(stream):
     assert stream.metadata["problems"] == [
         "1 session dates without a session",
         "question 0: the answer is no string but 2022",
-        "question 1: evidence 'D1:2; D2:1' names 2 turns, 2 of them exist",
-        "question 2: evidence 'D' names 0 turns, 0 of them exist",
-        "question 2: evidence 'D9:9' names 1 turns, 0 of them exist",
+        "question 1: evidence 'D1:2; D2:1' is malformed: it names 2 turns, 2 of them exist",
+        "question 2: evidence 'D:10:05' is malformed: it names 1 turns, 1 of them exist",
+        "question 2: evidence 'D' is malformed: it names 0 turns, 0 of them exist",
+        "question 2: evidence 'D9:9' is malformed: it names 1 turns, 0 of them exist",
         "question 3: no evidence",
     ]
 

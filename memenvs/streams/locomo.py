@@ -141,7 +141,8 @@ def _question(
 def _evidence(
     number: int, listed: Any, places: dict[tuple[int, int], Evidence], problems: list[str]
 ) -> tuple[Evidence, ...]:
-    """The turns that the dialogue ids name: every id in a string counts, ids of no turn are left out; both are noted."""
+    """The turns that the dialogue ids name: every id in a string counts, ids of no turn are left out. What is not exactly one
+    turn's id is noted."""
     strings = listed if isinstance(listed, list) else []
     if not strings:
         problems.append(f"question {number}: no evidence")
@@ -149,9 +150,9 @@ def _evidence(
     for string in strings:
         named = [(int(m[1]), int(m[2])) for m in _DIALOGUE_ID.finditer(str(string))]
         known = [place for place in named if place in places]
-        if len(named) != 1 or len(known) != len(named):
+        if [f"D{session}:{turn}" for session, turn in known] != [string]:
             problems.append(
-                f"question {number}: evidence {string!r} names {len(named)} turns, {len(known)} of them exist"
+                f"question {number}: evidence {string!r} is malformed: it names {len(named)} turns, {len(known)} of them exist"
             )
         found.update((places[place], None) for place in known)
     return tuple(found)

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from memenvs.errors import DataError
 from memenvs.streams.rows import JsonRows, ParquetRows
 
-_BUILD = "raw material: `memenvs data build memalpha` makes streams of it"
-
-
 _ABSTRACT = "###"
 """How an abstract begins in PubMed-RCT's text form."""
+_BOOK = "*** START OF"
+"""What stands above the text of a Project Gutenberg book."""
+_NAMES = "a list of names"
+"""Stands for the fields of a JSON array of strings."""
+
+
+def _built(what: str, option: str) -> str:
+    return f"{what}, raw material: `memenvs data build memalpha --{option} PATH` makes streams of it"
 
 
 class _Kind(NamedTuple):
@@ -30,16 +36,16 @@ class _Kind(NamedTuple):
 _KINDS = tuple(
     _Kind(frozenset(fields.split()), what)
     for fields, what in (
-        ("data version", f"SQuAD articles, {_BUILD}"),
-        ("title context question answers", f"SQuAD questions, {_BUILD}"),
-        ("question answer supporting_facts context", f"HotpotQA questions, {_BUILD}"),
-        ("text category", f"BANKING77 utterances (some contain blank lines), {_BUILD}"),
-        ("oos_val train test", f"CLINC150 utterances, {_BUILD}"),
-        ("rasa_nlu_data", f"NLU evaluation utterances, {_BUILD}"),
-        ("text labels", f"PubMed-RCT sentences, {_BUILD}"),
-        ("sentences labels confs", f"CSAbstruct abstracts, {_BUILD}"),
-        ("book_title chapter_id text", f"BookSum chapters, {_BUILD}"),
-        ("metadata document questions", f"SQuALITY stories, {_BUILD}"),
+        ("data version", _built("SQuAD articles", "squad")),
+        ("title context question answers", _built("SQuAD questions", "squad")),
+        ("question answer supporting_facts context", _built("HotpotQA questions", "hotpotqa")),
+        ("text category", _built("BANKING77 utterances (some contain blank lines)", "banking77")),
+        ("oos_val train test", _built("CLINC150 utterances", "clinc150")),
+        ("rasa_nlu_data", _built("NLU evaluation utterances", "nlu")),
+        ("text labels", _built("PubMed-RCT sentences", "pubmed")),
+        ("sentences labels confs", _built("CSAbstruct abstracts", "pubmed")),
+        ("book_title chapter_id text", _built("BookSum chapters", "books")),
+        ("metadata document questions", _built("SQuALITY stories", "books")),
         ("topic_list meeting_transcripts", "QMSum meetings, which no published benchmark here asks for"),
         (
             "case_id requested_rewrite",
@@ -59,8 +65,21 @@ _KINDS = tuple(
         ("ex_book_idx excerpt_text", "SORT excerpts without questions"),
         ("@context distribution recordSet", "a description of a data set (Croissant), without data"),
         ("book_idx book_num_words", "a list of books without texts"),
+        ("auto_and_commute banking", "CLINC150's domains: names of intents without utterances"),
     )
 )
+_NAMED = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        (r"P\d+", "MQuAKE's sentence templates by Wikidata relation, without facts"),
+        (
+            r"<http://dbpedia\.org/.*",
+            "titles and numbers of recsys_redial_full's films: give its path as entities to the benchmark's data",
+        ),
+        (r"icl_.*", "names of MemoryAgentBench's label numbers, without examples"),
+    )
+)
+"""Names that all fields have -> what such a file is."""
 
 
 def described(path: Path) -> DataError:
@@ -72,14 +91,11 @@ def described(path: Path) -> DataError:
     for kind in _KINDS:
         if kind.fields <= fields:
             return DataError(f"{path.name} holds no streams: {kind.what}")
-    if path.suffix == ".csv" and len(fields) == 2:
-        return DataError(
-            f"{path.name} holds no streams: a table of two columns with no header, as NLU's utterances are, {_BUILD}"
-        )
-    if path.suffix == ".label":
-        return DataError(f"{path.name} holds no streams: TREC questions, {_BUILD}")
-    if path.suffix == ".txt" and fields == {_ABSTRACT}:
-        return DataError(f"{path.name} holds no streams: PubMed-RCT abstracts, {_BUILD}")
+    for pattern, what in _NAMED:
+        if fields and all(map(pattern.fullmatch, sorted(fields)[:99])):
+            return DataError(f"{path.name} holds no streams: {what}")
+    if what := _by_suffix(path.suffix, fields):
+        return DataError(f"{path.name} holds no streams: {what}")
     seen = ", ".join(sorted(fields)[:8]) or "no named fields"
     return DataError(
         f"{path.name} holds no streams in a published form that is known here (docs/data.md lists them); "
@@ -87,21 +103,41 @@ def described(path: Path) -> DataError:
     )
 
 
+def _by_suffix(suffix: str, fields: frozenset[str]) -> str | None:
+    """What a file without names of its own is."""
+    if fields == {_NAMES}:
+        return f"{_NAMES} (such as BANKING77's categories), without texts"
+    if suffix == ".csv" and len(fields) == 2:
+        return _built("a table of two columns with no header, as NLU's utterances are", "nlu")
+    if suffix == ".label":
+        return _built("TREC questions", "trec")
+    if suffix == ".txt" and fields == {_ABSTRACT}:
+        return _built("PubMed-RCT abstracts", "pubmed")
+    if suffix == ".txt" and fields == {_BOOK}:
+        return _built("a Project Gutenberg book", "books")
+    return None
+
+
 def _fields(path: Path) -> frozenset[str]:
-    """Names in the first record of a JSON, JSON-lines, CSV or parquet file."""
+    """Names in the first record of a JSON, JSON-lines, CSV or parquet file; for a text how it begins, where that is known."""
     if path.suffix == ".parquet":
         return frozenset(ParquetRows(path).columns)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         if path.suffix == ".csv":
             return frozenset(next(csv.reader(file), []))
         if path.suffix == ".jsonl":
             return _names(json.loads(file.readline() or "null"))
         if path.suffix != ".json":
-            return frozenset({_ABSTRACT}) if file.read(len(_ABSTRACT)) == _ABSTRACT else frozenset()
-        start = file.read(1).strip() or file.read(1)
-        if start == "{":
+            text = file.read(4096)
+            if text.startswith(_ABSTRACT):
+                return frozenset({_ABSTRACT})
+            return frozenset({_BOOK} if text.startswith(_BOOK) or f"\n{_BOOK}" in text else ())
+        start = file.read(4096).lstrip()
+        if start.startswith("{"):
             file.seek(0)
             return _names(json.load(file))
+        if start[1:].lstrip().startswith('"'):
+            return frozenset({_NAMES})
     rows = JsonRows(path)
     if not len(rows):
         return frozenset()
