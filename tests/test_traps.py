@@ -87,7 +87,7 @@ def test_session_dates_without_a_session_make_no_chunk():
         told = conversation["conversation"]
         dates = [name for name in told if name.endswith("_date_time")]
         sessions = [name for name, value in told.items() if re.fullmatch(r"session_\d+", name) and value]
-        assert stream.T == len(sessions)
+        assert len(sessions) == stream.T
         bare = len(dates) - len(sessions)
         assert (f"{bare} session dates without a session" in stream.metadata["problems"]) == (bare > 0)
 

@@ -141,8 +141,7 @@ def _question(
 def _evidence(
     number: int, listed: Any, places: dict[tuple[int, int], Evidence], problems: list[str]
 ) -> tuple[Evidence, ...]:
-    """The turns that the dialogue ids name: every id in a string counts, ids of no turn are left out. What is not exactly one
-    turn's id is noted."""
+    """The turns that the dialogue ids name: every id in a string counts, ids of no turn are left out; the odd is noted."""
     strings = listed if isinstance(listed, list) else []
     if not strings:
         problems.append(f"question {number}: no evidence")

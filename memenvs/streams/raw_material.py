@@ -94,8 +94,8 @@ def described(path: Path) -> DataError:
     for pattern, what in _NAMED:
         if fields and all(map(pattern.fullmatch, sorted(fields)[:99])):
             return DataError(f"{path.name} holds no streams: {what}")
-    if what := _by_suffix(path.suffix, fields):
-        return DataError(f"{path.name} holds no streams: {what}")
+    if told := _by_suffix(path.suffix, fields):
+        return DataError(f"{path.name} holds no streams: {told}")
     seen = ", ".join(sorted(fields)[:8]) or "no named fields"
     return DataError(
         f"{path.name} holds no streams in a published form that is known here (docs/data.md lists them); "
