@@ -30,7 +30,7 @@ class _Selected(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         hidden, weight, targets, norms = ctx.saved_tensors
         needs_hidden, needs_weight, *_ = ctx.needs_input_grad
-        down = [] if needs_hidden else None
+        down: list[Tensor] | None = [] if needs_hidden else None
         total = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
         pieces = zip(
             hidden.split(CHUNK), targets.split(CHUNK), norms.split(CHUNK), gradients[0].split(CHUNK), strict=True

@@ -1,0 +1,146 @@
+"""One update of a language model from the rows of its rollouts: loss in micro-batches, exactly that of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from memenvs.errors import SettingsError
+from trainers.slots.aggregation import AggregationSettings
+from trainers.slots.choices import Slots, resolve
+from trainers.slots.ratios import RatioSettings
+from trainers.slots.regularisers import RegulariserSettings
+from trainers.tokens.rows import TokenRow, micro_batches
+from trainers.tokens.shared_prefix import row_log_probs
+
+
+@dataclass(frozen=True)
+class UpdateSettings:
+    """How rows become one step of the optimiser."""
+
+    temperature: float = 1.0
+    """That the rows were drawn at; their log-probabilities are those of that temperature."""
+    max_tokens: int = 256
+    """The most tokens that a completion can have; the aggregation "constant" divides by it."""
+    micro_batch: int = 8
+    """Rows that go through the model together. Memory grows with it; the loss does not depend on it."""
+    max_norm: float = 1.0
+    """Of the gradient; longer ones are cut to it."""
+    share_prefix: bool = True
+    """Forward what the prompts of a step have in common once."""
+
+
+class TokenObjective:
+    """Ratio, regulariser and aggregation over token rows, as a sum that can be taken apart.
+
+    Every aggregation is linear in the tokens' objectives, so a batch's loss is a weighted sum of them, with weights that depend on
+    the mask alone. Micro-batches add up to it exactly.
+
+    Args:
+        slots: filled.
+        rows: of one update.
+        settings: see `UpdateSettings`.
+
+    Raises:
+        SettingsError: a row has no log-probabilities of when it was drawn, or a number of the slots is out of range.
+    """
+
+    def __init__(self, slots: Slots, rows: Sequence[TokenRow], settings: UpdateSettings) -> None:
+        if missing := sum(not row.old for row in rows):
+            raise SettingsError(f"{missing} of {len(rows)} rows lack the log-probabilities of when they were drawn")
+        self._ratio = resolve("ratio", str(slots.ratio))
+        self._regulariser = resolve("regulariser", str(slots.regulariser))
+        self._clip = RatioSettings(float(slots.clip_low or 0.0), float(slots.clip_high or 0.0), slots.cap or "range")
+        self._penalty = RegulariserSettings(beta=float(slots.beta or 0.0))
+        self.mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
+        self.old = padded([torch.tensor(row.old) for row in rows])
+        self.advantages = torch.tensor([[row.advantage] for row in rows], dtype=torch.float32)
+        streams = torch.tensor([row.stream for row in rows], dtype=torch.int64)
+        flat = torch.zeros(self.mask.shape, requires_grad=True)
+        aggregate = resolve("aggregation", str(slots.aggregation))
+        total = aggregate(flat, self.mask, AggregationSettings(max_tokens=settings.max_tokens, prompts=streams))
+        (self.weights,) = torch.autograd.grad(total, flat)
+
+    def __call__(
+        self, new: Sequence[Tensor], where: Sequence[int], reference: Tensor | None, proximal: Tensor | None
+    ) -> Tensor:
+        """What a micro-batch adds to the batch's objective.
+
+        Args:
+            new: (n,) log-probabilities per row, differentiable.
+            where: indices of its rows.
+            reference: (N, L) of the whole batch under the reference policy; None where the regulariser reads none.
+            proximal: (N, L) under the weights before this update; None where the ratio reads none.
+
+        Returns:
+            A scalar; the sum over micro-batches is to be maximised.
+        """
+        index = torch.tensor(where)
+        mask, old, advantages = self.mask[index], self.old[index], self.advantages[index]
+        table = padded(new, mask.shape[1])
+        clip = replace(self._clip, proximal=None if proximal is None else proximal[index])
+        objective = self._ratio(table, old, advantages, mask, clip)
+        kept = None if reference is None else reference[index]
+        objective = objective - self._regulariser(table, kept, advantages, mask, self._penalty)
+        return (objective * self.weights[index]).sum()
+
+
+def update(
+    model: Any,
+    optimiser: torch.optim.Optimizer,
+    rows: Sequence[TokenRow],
+    slots: Slots,
+    settings: UpdateSettings = UpdateSettings(),
+    reference: Tensor | None = None,
+    proximal: Tensor | None = None,
+) -> dict[str, float]:
+    """One step of the optimiser.
+
+    Args:
+        model: a causal language model of transformers.
+        optimiser: over its trainable parameters.
+        rows: with advantages and log-probabilities; at least one.
+        slots: filled; ratio, regulariser and aggregation are read.
+        settings: see `UpdateSettings`.
+        reference, proximal: see `TokenObjective`.
+
+    Returns:
+        ``loss``; ``log_ratio``, the mean over tokens of |log new - log old|: 0 up to rounding in the first step after sampling;
+        ``gradient_norm`` before it was cut.
+    """
+    objective = TokenObjective(slots, rows, settings)
+    optimiser.zero_grad()
+    loss, drift = 0.0, 0.0
+    for batch in micro_batches(rows, settings.micro_batch):
+        new = row_log_probs(model, [rows[i] for i in batch], settings.temperature, settings.share_prefix)
+        part = -objective([values.cpu() for values in new], batch, reference, proximal)
+        part.backward()
+        loss += float(part.detach())
+        drift += sum(
+            float((values.detach().cpu() - torch.tensor(rows[i].old)).abs().sum())
+            for i, values in zip(batch, new, strict=True)
+        )
+    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], settings.max_norm)
+    optimiser.step()
+    return {"loss": loss, "log_ratio": drift / int(objective.mask.sum()), "gradient_norm": float(norm)}
+
+
+@torch.no_grad()
+def log_prob_table(model: Any, rows: Sequence[TokenRow], settings: UpdateSettings = UpdateSettings()) -> Tensor:
+    """(N, L) float32 log-probabilities of the rows' completions without a gradient, 0 after a row's end; for a reference policy."""
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for batch in micro_batches(rows, settings.micro_batch):
+        new = row_log_probs(model, [rows[i] for i in batch], settings.temperature, settings.share_prefix)
+        for i, values in zip(batch, new, strict=True):
+            found[i] = values.cpu()
+    return padded(found)
+
+
+def padded(values: Sequence[Tensor], width: int | None = None) -> Tensor:
+    """(N, L) of N tensors (n,), with 0 (False) after the end of each; L is ``width``, or as long as the longest."""
+    table = torch.nn.utils.rnn.pad_sequence(list(values), batch_first=True)
+    return table if width is None else torch.nn.functional.pad(table, (0, width - table.shape[1]))
