@@ -161,7 +161,7 @@ class Episode:
             raise EpisodeError(f"the episode is over after {self.T} steps; start a new one")
         if self._pending is not None:
             raise EpisodeError(f"step {self.step} still waits for its answers; call answer() first")
-        parsed = parse_operations(message, self.settings.dialect)
+        parsed = parse_operations(message, self.settings.dialect, self.stream.chunks[self.step].text)
         report = self.bank.apply(parsed.operations)
         self._retriever.follow(report.changes)
         questions = self._chunk_questions(self.stream.chunks[self.step].questions)

@@ -2,7 +2,7 @@
 
 * `call_content` - what is judged of one call.
 * `content` - the share for each step of an episode.
-* `verdict` - what a model judge's reply says, in the published form.
+* `verdict` - what a model judge's reply says, in the published form; `loose_verdict` - what its fall-back makes of any reply.
 
 The published judge is a language model with one prompt per part of the memory (Qwen3-32B). Its prompts are not copied here: the
 judge is a callable of yours.
@@ -26,7 +26,8 @@ from rewards.terms import Terms
 
 ContentJudge = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 """Pairs of part ("core", "semantic" or "episodic") and content in, one verdict per pair out: is the content what belongs there?"""
-_FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
+# Up to the first brace before a closing fence, as published: of two fenced objects the first counts.
+_FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
 _CONTENT = {"new_memory_insert": "content", "memory_update": "new_content"}
 
 
@@ -66,7 +67,7 @@ def content(record: EpisodeRecord, judge: ContentJudge) -> Terms:
     calls: list[list[int | None]] = []
     for step in record.steps:
         places: list[int | None] = []
-        for operation in parse_operations(step.message, dialect).operations:
+        for operation in parse_operations(step.message, dialect, step.chunk).operations:
             if isinstance(operation, Operation) and operation.op == "SKIP":
                 continue
             pair = _judged(operation)
@@ -82,21 +83,36 @@ def content(record: EpisodeRecord, judge: ContentJudge) -> Terms:
     )
 
 
-def verdict(reply: str) -> bool | None:
-    """VALID of a judge's reply: a fenced JSON object with a bool VALID, a list ISSUES and a text EXPLANATION.
-
-    Returns:
-        None where the reply is not of this form; the published server scores 0 then.
-    """
+def fenced_object(reply: str) -> dict[str, Any] | None:
+    """The first JSON object in a code fence; None where there is none that can be read. Upstream: parse_json_from_markdown."""
     found = _FENCED.search(reply)
     try:
         said = json.loads(found.group(1)) if found else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(said, dict):
+    return said if isinstance(said, dict) else None
+
+
+def verdict(reply: str) -> bool | None:
+    """VALID of a judge's reply: an object fenced as ```json with a bool VALID, a list ISSUES and a text EXPLANATION.
+
+    Returns:
+        None where the reply is not of this form (upstream: _validate_json_format); the published server scores 0 then.
+    """
+    said = fenced_object(reply) if "```json" in reply else None
+    if said is None:
         return None
     wanted = (("VALID", bool), ("ISSUES", list), ("EXPLANATION", str))
     return bool(said["VALID"]) if all(isinstance(said.get(name), kind) for name, kind in wanted) else None
+
+
+def loose_verdict(reply: str) -> bool:
+    """What the published fall-back takes from a reply of any form: whether VALID is anything that counts as true in Python.
+
+    Without a fenced object it is whether ``"VALID": true`` stands in the text. Upstream: _parse_analysis_result.
+    """
+    said = fenced_object(reply)
+    return bool(said.get("VALID", False)) if said is not None else '"VALID": true' in reply
 
 
 def _judged(operation: Any) -> tuple[str, str] | None:

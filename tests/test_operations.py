@@ -219,7 +219,10 @@ def test_an_unknown_dialect_is_refused_whatever_the_message():
 
 # Messages that look like operations more often than random text does.
 words = st.sampled_from(
-    ["op", "id", "content", "operations", "name", "arguments", "tool_calls", "function", "INSERT", "0.0"]
+    [
+        *("op", "id", "content", "operations", "name", "arguments", "tool_calls", "function", "INSERT", "0.0"),
+        *("memory", "event", "text", "ADD", "NONE", "span"),
+    ]
 )
 values = st.recursive(
     st.none()

@@ -55,8 +55,8 @@ def local_rollouts(
     digests = [f"{record.fingerprint}:{t}:{bank.digest()}" for bank, (t, _) in zip(banks, at, strict=True)]
     views = [View(record.steps[t].chunk, bank.items, t, record.T) for bank, (t, _) in zip(banks, at, strict=True)]
     drawn = policy.act(views, [np.random.default_rng([stream_seed, 2, t, k]) for t, k in at])
-    for bank, decision in zip(banks, drawn, strict=True):
-        bank.apply(parse_operations(decision.message, dialect).operations)
+    for bank, view, decision in zip(banks, views, drawn, strict=True):
+        bank.apply(parse_operations(decision.message, dialect, view.chunk).operations)
     try:
         values = np.array([game.examiner.value(bank.items) for bank in banks])
     except ReaderError:

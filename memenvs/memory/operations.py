@@ -53,7 +53,8 @@ class ParseReport:
     """Why no list of operations was found, or None."""
 
 
-def _malformed(entry: Any, reason: str) -> Malformed:
+def malformed(entry: Any, reason: str) -> Malformed:
+    """An entry that is no operation, as it came."""
     try:
         text = json.dumps(entry, ensure_ascii=False)
     except RecursionError:  # writing JSON takes a little more stack than reading it
@@ -64,18 +65,18 @@ def _malformed(entry: Any, reason: str) -> Malformed:
 def native_operation(entry: Any) -> Operation | Malformed:
     """One native entry, ``{"op": ..., "id": ..., "content": ...}``."""
     if not isinstance(entry, dict):
-        return _malformed(entry, f'expected an object such as {{"op": "SKIP"}}, got {type(entry).__name__}')
+        return malformed(entry, f'expected an object such as {{"op": "SKIP"}}, got {type(entry).__name__}')
     name = entry.get("op")
     if not isinstance(name, str):
-        return _malformed(entry, f'expected a key "op" with one of {", ".join(OPERATION_NAMES)}')
+        return malformed(entry, f'expected a key "op" with one of {", ".join(OPERATION_NAMES)}')
     op = name.strip().upper()
     if op not in OPERATION_NAMES:
-        return _malformed(entry, f"unknown operation {name[:40]!r}.{did_you_mean(op, OPERATION_NAMES)}")
+        return malformed(entry, f"unknown operation {name[:40]!r}.{did_you_mean(op, OPERATION_NAMES)}")
     content, item = entry.get("content"), entry.get("id")
     if op in ("INSERT", "UPDATE") and (not isinstance(content, str) or not content.strip()):
-        return _malformed(entry, f'{op} needs "content": a non-empty string')
+        return malformed(entry, f'{op} needs "content": a non-empty string')
     if op in ("UPDATE", "DELETE") and (not isinstance(item, str) or not item):
-        return _malformed(entry, f'{op} needs "id": the id of an item, as a string such as "3.1"')
+        return malformed(entry, f'{op} needs "id": the id of an item, as a string such as "3.1"')
     return Operation(
         op,
         content if op in ("INSERT", "UPDATE") else None,
@@ -132,7 +133,11 @@ def _calls(value: Any) -> list[Any] | None:
 _DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": native_entries, "function_calls": _calls}
 MEMALPHA = "memalpha"
 """The dialect of `memenvs.memory.memalpha_calls`."""
-DIALECTS = (*_DIALECTS, MEMALPHA)
+MEMORY_R1 = "memory-r1"
+"""The dialect of `memenvs.memory.dialects_memory_r1`."""
+SENTENCES = "sentences"
+"""The dialect of `memenvs.memory.dialects_sentences`."""
+DIALECTS = (*_DIALECTS, MEMALPHA, MEMORY_R1, SENTENCES)
 """Names accepted by `parse_operations`."""
 
 
@@ -190,14 +195,25 @@ def _cut_off(text: str, position: int, decoder: json.JSONDecoder) -> list[Any]:
         position = end
 
 
-def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
+def entries_in(text: str, entries_of: Callable[[Any], list[Any] | None]) -> list[Any] | None:
+    """The entries of a message that is JSON, or holds it; see `find_entries`."""
+    try:
+        return entries_of(json.loads(text))
+    except (ValueError, RecursionError):
+        return find_entries(text, entries_of)
+
+
+def parse_operations(text: Any, dialect: str = "json", chunk: str = "") -> ParseReport:
     """Read a model's message.
 
     Args:
         text: the raw message. The JSON may stand inside prose or a code fence; the first list of operations counts.
         dialect: ``"json"``, a list such as ``[{"op": "INSERT", "content": "..."}, {"op": "DELETE", "id": "2.0"}]``, or
             ``"function_calls"``, OpenAI-style ``[{"name": "insert", "arguments": {"content": "..."}}]``, or ``"memalpha"``, the
-            calls of `memenvs.memory.memalpha_calls` for a three-part memory.
+            calls of `memenvs.memory.memalpha_calls` for a three-part memory, or ``"memory-r1"``, the event list of
+            `memenvs.memory.dialects_memory_r1`, or ``"sentences"``, which names sentences of the chunk by their numbers, see
+            `memenvs.memory.dialects_sentences`. All of them take the operations of ``"json"`` too.
+        chunk: the text of the step that the message belongs to, for the dialect ``"sentences"``; the others do not look at it.
 
     Returns:
         A `ParseReport`. A bad entry becomes `Malformed` and leaves the others intact; a message without any
@@ -220,11 +236,15 @@ def parse_operations(text: Any, dialect: str = "json") -> ParseReport:
         from memenvs.memory.memalpha_calls import parse_calls  # it builds on this file
 
         return parse_calls(text)
-    entries_of = _DIALECTS[dialect]
-    try:
-        entries = entries_of(json.loads(text))
-    except (ValueError, RecursionError):
-        entries = find_entries(text, entries_of)
+    if dialect == MEMORY_R1:
+        from memenvs.memory.dialects_memory_r1 import parse_events
+
+        return parse_events(text)
+    if dialect == SENTENCES:
+        from memenvs.memory.dialects_sentences import parse_spans
+
+        return parse_spans(text, chunk)
+    entries = entries_in(text, _DIALECTS[dialect])
     if entries is None:
         return ParseReport(
             (), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]'

@@ -63,7 +63,7 @@ def continuation_values(game: StepGame, policy: Policy, continuations: int = 8, 
         if len(messages) != len(banks):
             raise SettingsError(f"the policy gave {len(messages)} messages for {len(banks)} observations")
         for bank, message in zip(banks, messages, strict=True):
-            bank.apply(parse_operations(message, dialect).operations)
+            bank.apply(parse_operations(message, dialect, step.chunk).operations)
     values = np.array([game.examiner.value(bank.items) for bank in banks]).reshape(T, continuations)
     final = game.value(range(T))
     errors = np.full(T, np.nan)
