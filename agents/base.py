@@ -84,6 +84,8 @@ _REGISTRY = {
     "scripted": "agents.scripted:Scripted",
     "hindsight": "agents.hindsight:Hindsight",
     "adder": "agents.adder:Adder",
+    "every_fact": "agents.newest_fact:EveryFact",
+    "newest_fact": "agents.newest_fact:NewestFact",
     "candidate": "agents.candidate:CandidateAgent",
 }
 AGENTS = list(_REGISTRY)

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from memenvs.streams.sentences import sentences
 
 HOLDER = "holder"
-"""Relation of "The Prime Minister of Sweden is ...", where the subject is the office itself. Any other "The ... is ..." is one too."""
+"""Relation of "The Prime Minister of Sweden is ...", whose subject is the office; any other "The ... is ..." is one too."""
 _PHRASES = (
     # relation, words before the subject, between subject and value; the most particular first
     ("head of government", "The name of the current head of the ", " government is "),
@@ -101,7 +101,7 @@ class Fact:
 
     @property
     def numbered(self) -> str:
-        """``"34. Chanel was founded by Andy Warhol."``"""
+        """The sentence with its number: "34. Chanel was founded by Andy Warhol."."""
         return self.text if self.serial is None else f"{self.serial}. {self.text}"
 
 
@@ -169,7 +169,7 @@ def fact_list(text: str) -> FactList:
 
 @lru_cache(maxsize=65536)
 def facts_in(text: str) -> tuple[Fact, ...]:
-    """All facts of a text: its numbered ones, or the whole text, or else its sentences; opaque ones are left out of the latter two."""
+    """All facts of a text: its numbered ones, or else those of a known phrase: the whole text, or its sentences."""
     listed = fact_list(text)
     if listed.facts:
         return listed.facts
@@ -180,7 +180,10 @@ def facts_in(text: str) -> tuple[Fact, ...]:
 
 
 def newest(facts: Iterable[Fact]) -> dict[tuple[str, str], Fact]:
-    """The fact of the largest serial for each key. A fact without a number is older than any that has one; of two such the first counts."""
+    """The fact of the largest serial for each key.
+
+    A fact without a number is older than any that has one; of two such the first counts.
+    """
     found: dict[tuple[str, str], Fact] = {}
     for fact in facts:
         held = found.get(fact.key)
