@@ -4,20 +4,29 @@
 * `ProbabilityReader` - a reader that also knows how likely it finds an answer.
 * `CachedReader` - asks a reader once per question and evidence, and counts.
 * `ExtractiveReader` - the embedded, deterministic default.
-* `make_reader` - a reader by name.
+* `FactReader` - follows the newest of numbered facts.
+* `EndpointReader` - a language model behind an OpenAI-compatible server.
+* `make_reader` - a reader by name or address.
 * `read` - what a reader answers, or how it failed.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from memenvs.errors import SettingsError, did_you_mean
 from memenvs.reading.asking import read
 from memenvs.reading.base import Answer, ProbabilityReader, Reader, Reading
 from memenvs.reading.cache import CachedReader
+from memenvs.reading.endpoint import EndpointReader, endpoint_reader
 from memenvs.reading.extractive import ExtractiveReader
+from memenvs.reading.facts import FactReader
 
 __all__ = [
     "Answer",
     "CachedReader",
+    "EndpointReader",
     "ExtractiveReader",
+    "FactReader",
     "ProbabilityReader",
     "Reader",
     "Reading",
@@ -25,18 +34,27 @@ __all__ = [
     "read",
 ]
 
-_READERS = {"extractive": ExtractiveReader}
+_READERS: dict[str, Callable[[], Reader]] = {"extractive": ExtractiveReader, "facts": FactReader}
 
 
-def make_reader(reader: "str | Reader") -> Reader:
-    """A reader by name, or the given one.
+def make_reader(reader: "str | Reader", **settings: Any) -> Reader:
+    """A reader by name or address, or the given one.
+
+    Args:
+        reader: ``"extractive"``, ``"facts"``, the address of an OpenAI-compatible server (``"http://127.0.0.1:8000/v1"``, or with a model
+            ``"http://127.0.0.1:8000/v1#Qwen/Qwen3-32B"``), or a reader.
+        settings: of a reader at an address: ``templates`` and the fields of `memenvs.endpoint.ChatSettings`.
 
     Raises:
-        SettingsError: no reader has this name, or the object has no ``read``.
+        SettingsError: no reader has this name, the object has no ``read``, or a setting is unknown or cannot work.
     """
+    if isinstance(reader, str) and reader.startswith(("http://", "https://")):
+        return endpoint_reader(reader, **settings)
+    if settings:
+        raise SettingsError(f"only a reader at an address takes settings, got {', '.join(settings)} for {reader!r}")
     if isinstance(reader, str):
         if reader not in _READERS:
-            known = ", ".join(_READERS)
+            known = ", ".join([*_READERS, "an address such as http://127.0.0.1:8000/v1"])
             raise SettingsError(f"unknown reader {reader!r}; known: {known}.{did_you_mean(reader, _READERS)}")
         return _READERS[reader]()
     if not isinstance(reader, Reader):

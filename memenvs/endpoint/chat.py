@@ -1,0 +1,85 @@
+"""ChatEndpoint: conversations in, replies or failures out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from memenvs.endpoint.limits import Clock
+from memenvs.endpoint.line import Line, line_to
+from memenvs.endpoint.replies import Failure, Message, Reply
+from memenvs.endpoint.settings import ChatSettings
+from memenvs.endpoint.usage import Usage
+
+
+class ChatEndpoint:
+    """A model behind an OpenAI-compatible server.
+
+    Endpoints with equal settings share connections, limits, caches and requests under way within a process; each counts its own
+    `usage`. It may be pickled and copied: a copy starts with an empty usage.
+
+    Args:
+        settings: where, which model, how patiently.
+        clock: time for waiting; an endpoint with a clock of its own shares nothing.
+
+    Raises:
+        SettingsError: the cache's file cannot be used.
+    """
+
+    def __init__(self, settings: ChatSettings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.usage = Usage(settings.price_in, settings.price_out)
+        """What was asked through this endpoint, and what it cost."""
+        self._clock = clock
+        self._made = os.getpid(), self._make()
+
+    def _make(self) -> Line:
+        return line_to(self.settings) if self._clock is None else Line(self.settings, self._clock)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.settings,)
+
+    @property
+    def _line(self) -> Line:
+        if self._made[0] != os.getpid():
+            self._made = os.getpid(), self._make()
+        return self._made[1]
+
+    @property
+    def name(self) -> str:
+        """The model's name; the server is asked for it where the settings do not say.
+
+        Raises:
+            SettingsError: the server lists none or several, or the client is not installed.
+            EndpointError: the server cannot be asked.
+        """
+        return self._line.model(threading.Event())
+
+    def complete(self, conversations: Sequence[Sequence[Message]]) -> list[Reply | Failure]:
+        """One reply, or the reason why there is none, per conversation and in their order.
+
+        Equal conversations cost one request. A single failure raises nothing and leaves the others alone.
+
+        Args:
+            conversations: each a list of ``{"role": ..., "content": ...}``.
+
+        Raises:
+            SettingsError: there is nobody to ask: the client is not installed, or no one model is named.
+        """
+        if not conversations:
+            return []
+        line, stop = self._line, threading.Event()
+        if len(conversations) == 1:
+            return [line.ask(conversations[0], self.usage, stop)]
+        with ThreadPoolExecutor(min(self.settings.concurrency, len(conversations))) as pool:
+            asked = [pool.submit(line.ask, messages, self.usage, stop) for messages in conversations]
+            try:
+                return [future.result() for future in asked]
+            except BaseException:
+                # Interrupted: what waits for a retry gives up, what is not begun is not.
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
