@@ -14,7 +14,7 @@ from memenvs.errors import DataError, EpisodeError, SettingsError, whole
 from memenvs.memory.architectures import FLAT, make_retriever
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import MAX_MESSAGE_CHARS
-from memenvs.memory.retrieval import BM25Retriever
+from memenvs.memory.retrieval import Retriever
 from memenvs.memory.retrieval_profiles import retrieval_profile
 from memenvs.reading import Answer, Reader, Reading, make_reader, read
 from memenvs.record import EpisodeRecord
@@ -172,7 +172,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         self._record: EpisodeRecord | None = None
         self._prepared: _Prepared | None = None
 
-    def _retriever(self) -> BM25Retriever:
+    def _retriever(self) -> Retriever:
         return make_retriever(self.settings.memory, self._idf, self.settings.retrieval)
 
     @property

@@ -24,7 +24,7 @@ from memenvs.errors import EpisodeError, SettingsError
 from memenvs.memory.architectures import make_memory, make_retriever
 from memenvs.memory.bank import BankSnapshot, MemoryItem, StepReport
 from memenvs.memory.operations import MAX_MESSAGE_CHARS, ParseReport, parse_operations
-from memenvs.memory.retrieval import BM25Retriever, Retrieved
+from memenvs.memory.retrieval import Retrieved, Retriever
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
 from memenvs.reading.asking import fault
@@ -74,11 +74,11 @@ class Episode:
         settings: memory, retrieval, limits, dialect, scoring profile, token counter.
         questions: indices of the global questions to ask (all by default); a group shares them.
         count: a token counter of one's own; by default the one that the settings name.
-        retriever: ranks items for a question; by default exact BM25 as the settings name it.
+        retriever: ranks items for a question; by default as the settings name it, exact BM25.
 
     Raises:
         SettingsError: ``questions`` is empty or holds something else than different indices of the stream's questions, or the
-            retriever has another profile than the settings.
+            retriever is another one than the settings name.
         ScorerError: the profile has no metric for a question's source (found here, not at the end of the episode).
     """
 
@@ -88,7 +88,7 @@ class Episode:
         settings: EpisodeSettings = EpisodeSettings(),
         questions: Sequence[int] | None = None,
         count: TokenCounter | None = None,
-        retriever: BM25Retriever | None = None,
+        retriever: Retriever | None = None,
     ) -> None:
         if not stream.chunks or not stream.questions:
             raise SettingsError(f"stream {stream.id!r} needs at least one chunk and one global question")
@@ -101,7 +101,7 @@ class Episode:
         self.failure: str | None = None
         """Message of the first reader failure, or None."""
         self._retriever = retriever or make_retriever(settings.memory, profile=settings.retrieval)
-        if (name := self._retriever.profile.name) != settings.retrieval:
+        if (name := self._retriever.name) != settings.retrieval:
             raise SettingsError(
                 f"the retriever has the profile {name!r}, the settings say retrieval={settings.retrieval!r}; "
                 "name one profile in both"

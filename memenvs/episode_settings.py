@@ -9,7 +9,7 @@ from memenvs.errors import whole
 from memenvs.memory.architectures import FLAT, check_memory
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.operations import parse_operations
-from memenvs.memory.retrieval_profiles import retrieval_profile
+from memenvs.memory.retrieval_profiles import check_retrieval
 from memenvs.memory.token_counters import token_counter
 from memenvs.scoring.profiles import metric_for
 
@@ -29,7 +29,8 @@ class EpisodeSettings:
     profile: str = "corrected"
     """Scoring profile."""
     retrieval: str = "default"
-    """Retrieval profile, see `memenvs.memory.retrieval_profiles`; ``k`` stays what it is here."""
+    """Retrieval profile, see `memenvs.memory.retrieval_profiles`; ``k`` stays what it is here. Or retrieval without ranking, see
+    `memenvs.memory.fixed_retrieval`, which looks at no ``k``."""
     tokens: str = "words"
     """Token counter, see `memenvs.memory.token_counters`."""
     memory: str = FLAT
@@ -40,7 +41,7 @@ class EpisodeSettings:
         object.__setattr__(self, "chunk_questions", whole("chunk_questions", self.chunk_questions, 0))
         parse_operations("[]", self.dialect)
         metric_for("builtin-fact", self.profile)
-        retrieval_profile(self.retrieval)
+        check_retrieval(self.retrieval)
         token_counter(self.tokens)
         check_memory(self.memory, self.dialect)
 

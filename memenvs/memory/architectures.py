@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from memenvs.errors import SettingsError, did_you_mean
 from memenvs.memory.bank import MemoryBank, MemoryLimits
+from memenvs.memory.fixed_retrieval import EverythingRetriever
 from memenvs.memory.operations import MEMALPHA
-from memenvs.memory.retrieval import BM25Retriever
+from memenvs.memory.retrieval import BM25Retriever, Retriever
+from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 from memenvs.memory.three_part import ThreePartMemory
 from memenvs.memory.three_part_retrieval import ThreePartRetriever
 from memenvs.memory.tokens import TokenCounter
@@ -36,6 +38,16 @@ def make_memory(name: str, limits: MemoryLimits, count: TokenCounter) -> MemoryB
     return MemoryBank(limits, count) if name == FLAT else ThreePartMemory(limits, count, _RULES[name])
 
 
-def make_retriever(name: str, idf: str | None = None, profile: str = "default") -> BM25Retriever:
-    """A retriever for this architecture; ``idf`` and ``profile`` as for `BM25Retriever`."""
+def make_retriever(name: str, idf: str | None = None, profile: str = "default") -> Retriever:
+    """A retriever for this architecture; ``idf`` and ``profile`` as for `BM25Retriever`, or retrieval without ranking.
+
+    Raises:
+        SettingsError: unknown profile or idf, or ``"evidence"``, which needs more than a name.
+    """
+    if profile == EVERYTHING:
+        return EverythingRetriever()
+    if profile == EVIDENCE:
+        raise SettingsError(
+            'retrieval="evidence" needs the evidence: Episode(..., retriever=memenvs.memory.EvidenceRetriever({question: places}))'
+        )
     return (BM25Retriever if name == FLAT else ThreePartRetriever)(idf=idf, profile=profile)

@@ -1,12 +1,14 @@
 """Query and memory in, ranked items out.
 
-`BM25Retriever` follows a `MemoryBank` through its changes, so a step costs the items written and a query the postings touched.
+* `Retriever` - what an episode asks of retrieval.
+* `BM25Retriever` - follows a `MemoryBank` through its changes, so a step costs the items written and a query the postings touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from memenvs.errors import SettingsError
 from memenvs.memory.bank import Change, MemoryItem
@@ -27,6 +29,32 @@ class Retrieved:
     """Step of the item's last write."""
     created: int
     """Step of its INSERT."""
+
+
+class Retriever(Protocol):
+    """Finds the items that a reader sees for a question. It belongs to one episode at a time."""
+
+    @property
+    def name(self) -> str:
+        """What `EpisodeSettings.retrieval` calls it."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """What it finds depends on these beside the items; plain data."""
+        ...
+
+    def follow(self, changes: Iterable[Change]) -> None:
+        """Take over one step's changes."""
+        ...
+
+    def restore(self, items: Iterable[MemoryItem]) -> None:
+        """Go on from a memory of these items, in the order of their INSERT."""
+        ...
+
+    def top_k(self, query: str, k: int) -> tuple[tuple[Retrieved, MemoryItem], ...]:
+        """What is found for ``query``, best first."""
+        ...
 
 
 class BM25Retriever:
@@ -63,6 +91,11 @@ class BM25Retriever:
 
     def _empty_index(self) -> BM25Index:
         return BM25Index(*self._parameters, tokens=self.profile.tokens, ties=self.profile.ties)
+
+    @property
+    def name(self) -> str:
+        """Name of the profile."""
+        return self.profile.name
 
     @property
     def settings(self) -> dict[str, float | str]:

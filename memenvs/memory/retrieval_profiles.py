@@ -53,6 +53,15 @@ _PROFILES = (
 )
 RETRIEVAL_PROFILES: Mapping[str, RetrievalProfile] = MappingProxyType({profile.name: profile for profile in _PROFILES})
 """Profiles by name."""
+EVERYTHING, EVIDENCE = "everything", "evidence"
+"""Retrieval without ranking, see `memenvs.memory.fixed_retrieval`."""
+WITHOUT_RANKING = (EVERYTHING, EVIDENCE)
+
+
+def check_retrieval(name: str) -> None:
+    """Refuse what is neither a profile nor one of `WITHOUT_RANKING`, with SettingsError."""
+    if name not in WITHOUT_RANKING:
+        retrieval_profile(name)
 
 
 def retrieval_profile(name: str) -> RetrievalProfile:

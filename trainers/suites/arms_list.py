@@ -1,0 +1,200 @@
+"""What is compared in every suite: agents, controls, baselines and upper anchors.
+
+* `Arm`, `ARMS` - one thing that is compared; all by name.
+* `find_arm` - an arm by name, with a parameter (``"long_context:8000"``), of a run's folder, or shuffled (``"shuffled:rag"``).
+* `ArmUnavailable` - the data lacks what an arm needs.
+
+Sources of the baselines: wangyu-ustc/Mem-alpha@9c0e1f6:long_context_eval.py (the two best chunks; the last 30k tokens),
+HUST-AI-HYZ/MemoryAgentBench@455306d:agent.py (the ten best chunks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.base import Agent, make_agent
+from agents.evidence import EvidenceKeeper
+from agents.whole_chunks import WholeChunks
+from memenvs.episode_settings import EpisodeSettings
+from memenvs.errors import SettingsError, did_you_mean
+from memenvs.memory.bank import MemoryLimits
+from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
+from memenvs.memory.token_counters import token_counter
+
+Make = Callable[[EpisodeSettings, int | None], Agent]
+"""(settings of the episode, tokens of a memory or None) -> the agent."""
+LONG_CONTEXT_TOKENS = 30_000
+"""Of the published long-context baseline, there in tokens of Qwen3."""
+_BASELINE: dict[str, Any] = {"memory": "flat", "limits": MemoryLimits()}
+"""No memory manager: limits of memories are not for them."""
+
+
+class ArmUnavailable(SettingsError):  # noqa: N818 - a state of the data, no fault
+    """The data or the caller lacks what an arm needs: there is nothing to play, and nothing is made up instead."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing that is compared."""
+
+    name: str
+    """In tables and file names."""
+    kind: Literal["agent", "control", "baseline", "oracle"]
+    """"agent": what is under test; "control": what it must beat; "baseline": manages no memory; "oracle": knows the questions."""
+    note: str
+    """One sentence for help and tables."""
+    make: Make | None = None
+    """Makes its agent; None where only a given one is played."""
+    takes_agent: bool = False
+    """Whether a given agent is played in place of its own."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `EpisodeSettings` that are the arm's own."""
+    needs_budget: bool = False
+    """Whether it needs the memory size of an agent on the stream."""
+    needs_evidence: bool = False
+    """Whether it needs the evidence of the questions."""
+    shuffled: bool = False
+    """Whether its memory is that of another stream."""
+
+    def __post_init__(self) -> None:
+        if self.make is None and not self.takes_agent:
+            raise SettingsError(f"the arm {self.name!r} needs an agent: make=... or takes_agent=True")
+
+    def settings_for(self, settings: EpisodeSettings) -> EpisodeSettings:
+        """The settings of its episodes. Agents of ours write the dialect "json", whatever a given agent writes."""
+        own = {} if self.make is None else {"dialect": "json"}
+        return replace(settings, chunk_questions=0, **own | dict(self.settings))
+
+
+def _control(name: str) -> Make:
+    def make(settings: EpisodeSettings, budget: int | None) -> Agent:
+        limits = settings.limits
+        tokens = [n for n in (limits.max_tokens, None if budget is None else max(1, budget)) if n is not None]
+        return make_agent(
+            name,
+            max_operations=limits.max_operations,
+            max_item_tokens=limits.max_item_tokens,
+            memory_budget=min(tokens, default=None),
+        )
+
+    return make
+
+
+def _chunks(settings: EpisodeSettings, budget: int | None) -> Agent:
+    return WholeChunks()
+
+
+def _pieces(tokens: int) -> Make:
+    return lambda settings, budget: WholeChunks(piece_tokens=tokens, count=token_counter(settings.tokens))
+
+
+def _last(tokens: int) -> Make:
+    return lambda settings, budget: WholeChunks(most_tokens=tokens, count=token_counter(settings.tokens))
+
+
+def _long_context(tokens: int, name: str = "long_context") -> Arm:
+    note = f"the last {tokens} tokens of what was read, in reading order, without retrieval"
+    return Arm(name, "baseline", note, _last(tokens), settings=_BASELINE | {"retrieval": EVERYTHING})
+
+
+def _rag_mab(tokens: int | None, name: str = "rag_mab") -> Arm:
+    what = "chunks" if tokens is None else f"pieces of whole sentences, {tokens} tokens each,"
+    note = f"the 10 best {what} by the BM25 of MemoryAgentBench"
+    make = _chunks if tokens is None else _pieces(tokens)
+    return Arm(name, "baseline", note, make, settings=_BASELINE | {"retrieval": "mab", "k": 10})
+
+
+_EVERY = (
+    Arm("agent", "agent", "the agent under test", takes_agent=True),
+    Arm("nothing", "control", "no memory: what the reader knows or guesses", lambda settings, budget: make_agent("nothing")),
+    Arm("keep_everything", "control", "every sentence, as far as the limits allow", _control("keep_everything")),
+    Arm("random", "control", "sentences at random", _control("random")),
+    Arm("first", "control", "the stream's beginning, at the agent's memory size", _control("first"), needs_budget=True),
+    Arm("last", "control", "the stream's end, at the agent's memory size", _control("last"), needs_budget=True),
+    Arm(
+        "random_budget", "control", "sentences at random, at the agent's memory size", _control("random_budget"),
+        needs_budget=True,
+    ),
+    Arm("scripted", "control", "rules of thumb: no small talk, no duplicates, newer replaces older", _control("scripted")),
+    Arm(
+        "shuffled", "control", "the memory that the agent (or keep_everything) made of another stream",
+        _control("keep_everything"), takes_agent=True, shuffled=True,
+    ),
+    Arm(
+        "rag", "baseline", "the 2 best chunks by BM25", _chunks,
+        settings=_BASELINE | {"retrieval": "memalpha-longctx", "k": 2},
+    ),
+    _rag_mab(None),
+    _long_context(LONG_CONTEXT_TOKENS),
+    Arm("hindsight", "oracle", "a memory of nothing but the evidence, within the limits", _control("hindsight")),
+    Arm(
+        "oracle_evidence", "oracle", "each question with its evidence alone, without retrieval",
+        lambda settings, budget: EvidenceKeeper(), settings=_BASELINE | {"retrieval": EVIDENCE}, needs_evidence=True,
+    ),
+)  # fmt: skip
+ARMS: dict[str, Arm] = {arm.name: arm for arm in _EVERY}
+"""Arms by name."""
+_SIZED: dict[str, Callable[[int, str], Arm]] = {"long_context": _long_context, "rag_mab": _rag_mab}
+SHUFFLED = "shuffled"
+
+
+def find_arm(name: str) -> Arm:
+    """An arm by name.
+
+    Args:
+        name: one of `ARMS`; ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
+            ``"shuffled:ARM"``, the memory that another arm makes of another stream; or the folder of a run.
+
+    Raises:
+        SettingsError: there is no such arm.
+        DataError: the folder holds no checkpoint of a run.
+    """
+    if name in ARMS:
+        return ARMS[name]
+    first, _, parameter = name.partition(":")
+    if first == SHUFFLED and parameter:
+        return shuffled(find_arm(parameter))
+    if first in _SIZED and parameter.isascii() and parameter.isdigit() and int(parameter) > 0:
+        return _SIZED[first](int(parameter), name)
+    if Path(name).is_dir():
+        return run_arm(Path(name))
+    forms = [*ARMS, "long_context:TOKENS", "rag_mab:TOKENS", "shuffled:ARM"]
+    raise SettingsError(
+        f"{name!r} is neither an arm nor the folder of a run; arms: {', '.join(forms)}.{did_you_mean(name, forms)}"
+    )
+
+
+def shuffled(arm: Arm) -> Arm:
+    """The control whose memory is the one that ``arm`` makes of another stream.
+
+    Raises:
+        SettingsError: the arm is shuffled already, or is about the evidence of its own stream.
+    """
+    if arm.shuffled or arm.needs_evidence:
+        raise SettingsError(f"{arm.name} cannot be shuffled; name an arm that makes a memory, such as keep_everything")
+    note = f"the memory that {arm.name} made of another stream"
+    return replace(arm, name=f"{SHUFFLED}:{arm.name}", kind="control", note=note, shuffled=True)
+
+
+def run_arm(folder: Path) -> Arm:
+    """The policy of a trained run.
+
+    Raises:
+        DataError: the folder holds no checkpoint of a run.
+    """
+    from trainers import checkpoint
+
+    found = checkpoint.find(folder)
+    made: list[Agent] = []
+
+    def make(settings: EpisodeSettings, budget: int | None) -> Agent:
+        if not made:  # torch is loaded and the weights are read when it plays, and once
+            from agents.candidate import CandidateAgent
+
+            made.append(CandidateAgent(found))
+        return made[0]
+
+    return Arm(str(folder), "agent", f"the policy trained in {folder}", make)
