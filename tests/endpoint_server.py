@@ -52,6 +52,15 @@ def completion(text: str | None, finish_reason: str = "stop", **more: Any) -> di
     } | more
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class EndpointServer:
     """The server, on a free port unless one is given.
 
@@ -119,8 +128,7 @@ class EndpointServer:
             def log_message(self, *_: object) -> None:
                 return
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.http.daemon_threads = True
+        self.http = _Server(("127.0.0.1", port), Handler)
         self.address = f"http://127.0.0.1:{self.http.server_port}/v1"
 
     def _handle(self, handler: Any, request: dict[str, Any], fault: str) -> None:

@@ -3,11 +3,13 @@
 * `score`, `disagreements` - score one prediction; what every profile says about it.
 * `PROFILES`, `metric_for`, `rubric_for` - whose rules; which metric, or which judge's rubric, scores which source.
 * `Judge`, `CachedJudge`, `Rubric`, `Case`, `verdicts` - a model as judge.
+* `EndpointJudge`, `make_judge` - one behind an OpenAI-compatible server.
 * `corrected`, `metrics`, `abstention` - the default profile and its metrics.
 * `memalpha`, `mab`, `recsys`, `infbench`, `longmemeval`, `locomo` - the published rules; `published` - the metrics they share.
 * `execution` - accuracy turn by turn on running-sum streams.
 """
 
+from memenvs.scoring.endpoint_judge import EndpointJudge, make_judge
 from memenvs.scoring.judge import CachedJudge, Case, Judge, Rubric, verdicts
 from memenvs.scoring.profiles import PROFILES, disagreements, metric_for, rubric_for, score
 
@@ -15,9 +17,11 @@ __all__ = [
     "PROFILES",
     "CachedJudge",
     "Case",
+    "EndpointJudge",
     "Judge",
     "Rubric",
     "disagreements",
+    "make_judge",
     "metric_for",
     "rubric_for",
     "score",
