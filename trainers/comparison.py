@@ -27,7 +27,7 @@ CONTROLS = ("nothing", "random", "keep_everything", "scripted", "hindsight")
 """Controls that need no budget."""
 BUDGETED = ("first", "last", "random_budget")
 """Controls that fill a given memory size."""
-EXACT = ("adder",)
+EXACT = ("adder", "every_fact", "newest_fact")
 """Managers by rule that are exact on one kind of data and beside the point on others, so not among the controls."""
 
 

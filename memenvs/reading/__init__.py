@@ -41,8 +41,8 @@ def make_reader(reader: "str | Reader", **settings: Any) -> Reader:
     """A reader by name or address, or the given one.
 
     Args:
-        reader: ``"extractive"``, ``"facts"``, the address of an OpenAI-compatible server (``"http://127.0.0.1:8000/v1"``, or with a model
-            ``"http://127.0.0.1:8000/v1#Qwen/Qwen3-32B"``), or a reader.
+        reader: ``"extractive"``, ``"facts"``, the address of an OpenAI-compatible server (``"http://127.0.0.1:8000/v1"``, or
+            with a model ``"http://127.0.0.1:8000/v1#Qwen/Qwen3-32B"``), or a reader.
         settings: of a reader at an address: ``templates`` and the fields of `memenvs.endpoint.ChatSettings`.
 
     Raises:
