@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 
 from memenvs.errors import SettingsError
 from trainers.advantages import GROUPS, group_advantages
+from trainers.slots.advantages import ADVANTAGES
+from trainers.slots.choices import Slots
+from trainers.slots.groups import pooled as POOLED
+from trainers.slots.types import Scored
+from trainers.update import advantage_settings
 
 REWARDS = [[1, 0.5, 2], [0, 0.5, 1], [1, 1.5, 1], [2, 1.5, 0]]
 STEP = [[0, -0.866023904, 1.224743371], [-1.224743371, -0.866023904, 0], [0, 0.866023904, 0],
@@ -64,6 +69,31 @@ def test_singletons_and_equal_rewards_get_zero(group):
     assert not group_advantages([[1.0, 2.0]], group=group).any()
     assert not group_advantages([[1.0, 2.0], [NAN, 2.0]], group=group).any()
     assert not group_advantages([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1]], group=group, eps=0.0).any()
+
+
+def test_the_published_arithmetic_is_float32_and_keeps_a_lone_reward():
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    assert group_advantages([[5.0]], published=True)[0, 0] == np.float32(5) / np.float32(1 + 1e-6)
+    assert group_advantages([[5.0]], scale="none", published=True)[0, 0] == 5.0
+    # One rollout of three steps is a group of three rows there.
+    np.testing.assert_allclose(group_advantages([[1, 2, 3]], group="pooled", published=True), [[-1, 0, 1]], atol=1e-5)
+    for group in GROUPS:
+        got = group_advantages(REWARDS, group=group, published=True)
+        np.testing.assert_allclose(got, group_advantages(REWARDS, group=group), atol=2e-6)
+        assert (got == got.astype(np.float32)).all()
+    failed = group_advantages([[1.0], [NAN], [3.0]], published=True)[:, 0]
+    np.testing.assert_allclose(failed, [-0.7071058, 0, 0.7071058], atol=1e-6)
+    with pytest.raises(SettingsError, match="ddof 1; got 0"):
+        group_advantages(REWARDS, ddof=0, published=True)
+
+
+def test_the_published_arithmetic_fills_the_trainers_slot():
+    settings = advantage_settings(Slots(group="pooled", advantage="published").filled)
+    rewards = np.array(REWARDS, float)
+    group = Scored(rewards, rewards.sum(1))
+    got = ADVANTAGES["published"]([group], [POOLED(group, settings)], settings)[0]
+    np.testing.assert_array_equal(got, group_advantages(REWARDS, group="pooled", published=True))
 
 
 def test_ragged_and_wrong_input_is_refused():

@@ -20,10 +20,6 @@ ENTITIES = {
 }
 
 
-def lines(shared, name):
-    return [json.loads(line) for line in (shared / f"oracles/peers/{name}.jsonl").read_text().splitlines()]
-
-
 def test_a_label_is_right_without_its_word_only():
     metrics, parsed = post_process("label: 3", ["3"], "icl_banking77_5900shot_balance")
     assert (metrics["exact_match"], metrics["substring_exact_match"], parsed) == (0, 1, "label: 3")
@@ -126,34 +122,3 @@ def test_locomo_scores_by_category(source, prediction, reference, expected):
 def test_locomo_needs_the_category():
     with pytest.raises(ScorerError, match=r"locomo-1 \(multi-hop\)"):
         score("a", ("a",), "locomo", "locomo")
-
-
-def test_vectors_of_post_process(shared):
-    for vector in lines(shared, "mab_post_process"):
-        given = vector["inputs"]["output"]["output"], vector["inputs"]["answer"], vector["inputs"]["sub_dataset"]
-        if "raises" in vector:
-            with pytest.raises(ScorerError):
-                post_process(*given)
-            continue
-        metrics, other = vector["output"]
-        ours, parsed = post_process(*given)
-        assert ours == pytest.approx({name: float(value) for name, value in metrics.items()}, abs=1e-9, rel=0)
-        assert parsed == other["parsed_output"]
-
-
-def test_vectors_of_recommendations(shared):
-    entities = load_entities(shared / "oracles/peers/recsys_entity2id.json")
-    functions = {
-        "extract_movie_name": lambda i: title(i["text"]),
-        "clean_text_elements": lambda i: clean(i["text"]),
-        "extract_recommendation_list": lambda i: [recommendations(i["text"]), ""],
-    }
-    for vector in lines(shared, "mab_recsys"):
-        given = vector["inputs"]
-        if vector["function"] in functions:
-            assert functions[vector["function"]](given) == vector["output"]
-            continue
-        metrics, other = vector["output"]
-        ours, named, right = recall(given["output"]["output"], given["answer"], entities)
-        assert ours == pytest.approx(metrics, abs=1e-9, rel=0)
-        assert (named, right) == (other["parsed_output"], other["gt_movies"])

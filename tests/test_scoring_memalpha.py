@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from memenvs.errors import ScorerError
 from memenvs.scoring import disagreements, locomo, metric_for, published, score
 from memenvs.scoring.memalpha import by_source, level_match
-from memenvs.scoring.metrics import normalize
 from memenvs.scoring.published import (
     answer_line,
     boxed_answer,
@@ -31,28 +29,6 @@ TREC = "icl_trec_coarse_6600shot_balance"
 def said(prediction, references, source):
     """What the three say, in the order of ALL."""
     return tuple(score(prediction, references, source, profile) for profile in ALL)
-
-
-def numbers(output):
-    """The published output with its booleans as numbers."""
-    if isinstance(output, dict):
-        return {name: float(value) for name, value in output.items()}
-    return [float(value) for value in output] if isinstance(output, list) else float(output)
-
-
-def check(vectors, ours):
-    """Equal to 1e-9, and ScorerError exactly where the published function raises."""
-    assert vectors
-    for vector in vectors:
-        if "raises" in vector:
-            with pytest.raises(ScorerError):
-                ours(vector["inputs"])
-        else:
-            assert ours(vector["inputs"]) == pytest.approx(numbers(vector["output"]), abs=1e-9, rel=0), vector
-
-
-def lines(shared, name):
-    return [json.loads(line) for line in (shared / f"oracles/peers/{name}.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -201,45 +177,3 @@ def test_the_three_disagree_about_one_prediction():
 def test_scores_are_shares(prediction, reference, source):
     for profile in ALL:
         assert 0 <= score(prediction, (reference,), source, profile) <= 1
-
-
-METRICS = {
-    "normalize_answer": normalize,
-    "parse_output": answer_line,
-    "_extract_answer_from_response": boxed_answer,
-    "f1_score": lambda p, g: list(precision_recall(p, g)),
-    "drqa_exact_match_score": exact,
-    "substring_exact_match_score": contains,
-    "calculate_metrics": text_metrics,
-}
-
-
-def test_vectors_of_the_text_functions(shared):
-    vectors = lines(shared, "memalpha_metrics")
-    for name, ours in METRICS.items():
-        named = [vector for vector in vectors if vector["function"] == name]
-        if name in ("normalize_answer", "parse_output", "_extract_answer_from_response"):
-            assert [ours(*v["inputs"].values()) for v in named] == [v["output"] for v in named]
-        else:
-            check(named, lambda inputs, ours=ours: ours(*inputs.values()))
-
-
-def test_vectors_by_source(shared):
-    check(
-        lines(shared, "memalpha_evaluate_wrt_source"),
-        lambda i: by_source(i["output"]["output"], i["answer"], i["sub_dataset_name"]),
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "profile"),
-    [("memalpha_reward_score", TRAIN), ("memalpha_eval_score", EVAL), ("memalpha_longctx_score", BASELINE)],
-)
-def test_vectors_of_the_three_scorers(shared, name, profile):
-    vectors = [v for v in lines(shared, name) if "data_source" in v["inputs"] and "note" not in v]  # notes: judged ones
-    check(vectors, lambda i: score(i["predicted_answer"], i["gold_answer"], i["data_source"], profile))
-
-
-def test_vectors_of_the_mean_rouge(shared):
-    vectors = [v for v in lines(shared, "memalpha_eval_score") if "reference" in v["inputs"]]
-    check(vectors, lambda i: rouge_mean(i["prediction"], i["reference"]))

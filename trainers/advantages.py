@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from memenvs.errors import SettingsError, did_you_mean
 from trainers.slots import advantages, groups
+from trainers.slots.published import published as as_published
 from trainers.slots.types import AdvantageSettings, Scored, reward_table
 
 GROUPS = ("step", "trajectory", "pooled")
@@ -24,6 +25,7 @@ def group_advantages(
     ddof: int = 1,
     eps: float = 1e-6,
     *,
+    published: bool = False,
     states: Sequence[Sequence[str]] | None = None,
     tags: Sequence[Sequence[str]] | None = None,
     trees: Sequence[int] | None = None,
@@ -47,26 +49,28 @@ def group_advantages(
         scale: ``"std"``, or ``"none"`` to centre only (Dr. GRPO).
         ddof: 1 for the unbiased standard deviation (verl), 0 for the population's.
         eps: added to the standard deviation.
+        published: compute in float32 as the published code does, where a reward without a comparison stays as it is (divided by
+            1 + eps) and equal rewards may leave a rounding error; needs torch, and ddof 1.
         states: [G][T] digest of the state before each step; ``"state"`` and ``"local"`` need it.
         tags: [G][T] kind of each step; ``"tag"`` needs it.
         trees: [G] tree of each leaf; ``"tree"`` needs it.
 
     Returns:
-        (G, T) float64. Where a step, or the group, has fewer than two valid rollouts or equal rewards, 0.
+        (G, T) float64. Where a step, or the group, has fewer than two valid rollouts or equal rewards, 0 (but see ``published``).
 
     Raises:
         SettingsError: an unknown name, rewards that are not (G, T), an infinite reward, or a group without what it needs.
         MemenvsError: ``"local"`` with different states in one step.
 
     Source: verl ``core_algos.compute_grpo_outcome_advantage`` (volcengine/verl@b178a3c) for the formula, ddof and eps;
-    a singleton gets 0 here, not its raw reward, because a raw reward has no baseline.
+    a singleton gets 0 here, not its raw reward, because a raw reward has no baseline; ``published`` gives the raw one.
     """
     for name, value, known in (("group", group, tuple(groups.GROUPS)), ("scale", scale, SCALES)):
         if value not in known:
             raise SettingsError(
                 f"unknown {name} {value!r}; known: {', '.join(known)}.{did_you_mean(str(value), known)}"
             )
-    settings = AdvantageSettings(ddof=ddof, eps=eps)
+    settings = AdvantageSettings(ddof=ddof, eps=eps, lone=published)
     table = reward_table(rewards)
     scored = Scored(
         rewards=table,
@@ -75,5 +79,12 @@ def group_advantages(
         tags=None if tags is None else tuple(tuple(row) for row in tags),
         trees=None if trees is None else tuple(trees),
     )
+    baselines = [groups.GROUPS[group](scored, settings)]
+    if published:
+        if ddof != 1:
+            raise SettingsError(f"published advantages have the unbiased standard deviation, ddof 1; got {ddof}")
+        return advantages.compared(
+            [scored], baselines, lambda b: as_published(b.samples, b.labels, eps, scale == "std")
+        )[0]
     compare = advantages.zscore if scale == "std" else advantages.centred
-    return compare([scored], [groups.GROUPS[group](scored, settings)], settings)[0]
+    return compare([scored], baselines, settings)[0]

@@ -38,7 +38,8 @@ class Batch:
 def advantage_settings(slots: Slots) -> AdvantageSettings:
     """The numbers of the group and advantage slots."""
     names = ("ddof", "eps", "gamma", "lam", "alpha", "omega")
-    return AdvantageSettings(**{name: getattr(slots, name) for name in names})
+    # The published arithmetic compares a lone rollout's steps, too.
+    return AdvantageSettings(**{name: getattr(slots, name) for name in names}, lone=slots.advantage == "published")
 
 
 def scored(group: Group, slots: Slots, values: Array | None = None) -> Scored:

@@ -1,9 +1,14 @@
-"""Retrieval from a three-part memory: the core always, and the best items of each other part."""
+"""Retrieval from a three-part memory: the core always, and the best items of each other part.
+
+* `ThreePartRetriever` - the ranking.
+* `fitting_k` - how many items of each part the published server puts into one prompt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from memenvs.errors import DataError
 from memenvs.memory.bank import Change, MemoryItem
 from memenvs.memory.memalpha_calls import CORE, EPISODIC, SEMANTIC, part_of
 from memenvs.memory.retrieval import BM25Retriever, Retrieved
@@ -58,6 +63,29 @@ class ThreePartRetriever(BM25Retriever):
         core = self._core
         first = () if core is None else ((Retrieved(core.id, 0.0, core.step, core.created), core),)
         return (*first, *(found for retriever in self._parts.values() for found in retriever.top_k(query, k)))
+
+
+def fitting_k(tokens: Callable[[int], int], k: int = 20, limit: int = 30_000) -> int:
+    """The width whose prompt fits: ``k``, less one at a time while the prompt is longer than ``limit``, at least 1.
+
+    Args:
+        tokens: width -> tokens of the prompt with that many items of each part. The published prompt is counted in Qwen's tokens.
+        k: greatest width.
+        limit: tokens of a prompt.
+
+    Raises:
+        DataError: the prompt at that width is as long as the limit or longer. (Exactly as long is too long, but makes the width no
+            smaller; in the published server either fails the whole batch.)
+
+    Source: wangyu-ustc/Mem-alpha@9c0e1f6: memory_server.py (batch_process).
+    """
+    size = tokens(k)
+    while size > limit and k > 1:
+        k -= 1
+        size = tokens(k)
+    if size >= limit:
+        raise DataError(f"expected a prompt of less than {limit} tokens, got {size} with {k} items of each part")
+    return k
 
 
 def _part(change: Change) -> str:

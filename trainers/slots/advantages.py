@@ -18,6 +18,7 @@ from memenvs.errors import SettingsError
 from trainers.slots import returns
 from trainers.slots.normalise import centred as centre
 from trainers.slots.normalise import left_out, normalised, whitened
+from trainers.slots.published import published as as_published
 from trainers.slots.types import AdvantageSettings, AdvantageSlot, Array, Baseline, Scored
 
 Groups = Sequence[Scored]
@@ -29,12 +30,20 @@ def zscore(groups: Groups, baselines: Baselines, settings: AdvantageSettings) ->
 
     Source: GRPO as in verl ``core_algos.compute_grpo_outcome_advantage`` (volcengine/verl@b178a3c).
     """
-    return _each(groups, baselines, lambda b: normalised(b.samples, b.labels, settings.ddof, settings.eps))
+    return compared(groups, baselines, lambda b: normalised(b.samples, b.labels, settings.ddof, settings.eps))
 
 
 def centred(groups: Groups, baselines: Baselines, settings: AdvantageSettings) -> list[Array]:
     """Samples minus the mean of their baseline. Source: Dr. GRPO, sail-sg/understand-r1-zero@dfca49d."""
-    return _each(groups, baselines, lambda b: centre(b.samples, b.labels))
+    return compared(groups, baselines, lambda b: centre(b.samples, b.labels))
+
+
+def published(groups: Groups, baselines: Baselines, settings: AdvantageSettings) -> list[Array]:
+    """`zscore` in the published code's own arithmetic (float32), where a sample alone keeps its reward; ddof is always 1.
+
+    Source: `trainers.slots.published`.
+    """
+    return compared(groups, baselines, lambda b: as_published(b.samples, b.labels, settings.eps))
 
 
 def leave_one_out(groups: Groups, baselines: Baselines, settings: AdvantageSettings) -> list[Array]:
@@ -42,7 +51,7 @@ def leave_one_out(groups: Groups, baselines: Baselines, settings: AdvantageSetti
 
     Source: RLOO, verl ``core_algos.compute_rloo_outcome_advantage``; LOOP, apple/ml-loop@6ade7b9 ``phi_agents/rl/train.py``.
     """
-    return _each(groups, baselines, lambda b: left_out(b.samples, b.labels))
+    return compared(groups, baselines, lambda b: left_out(b.samples, b.labels))
 
 
 def decoupled(groups: Groups, baselines: Baselines, settings: AdvantageSettings) -> list[Array]:
@@ -127,6 +136,7 @@ def alpha_mix(groups: Groups, baselines: Baselines, settings: AdvantageSettings)
 ADVANTAGES: Mapping[str, AdvantageSlot] = {
     "zscore": zscore,
     "centred": centred,
+    "published": published,
     "leave_one_out": leave_one_out,
     "decoupled": decoupled,
     "whiten": whiten,
@@ -137,7 +147,7 @@ ADVANTAGES: Mapping[str, AdvantageSlot] = {
 """Choices of the slot."""
 
 
-def _each(groups: Groups, baselines: Baselines, compare: Callable[[Baseline], Array]) -> list[Array]:
+def compared(groups: Groups, baselines: Baselines, compare: Callable[[Baseline], Array]) -> list[Array]:
     """Sums over baselines of compared samples."""
     return [
         _summed(group, own, [compare(b) for b in own]) for group, own in zip(*_paired(groups, baselines), strict=True)

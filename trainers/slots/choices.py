@@ -15,7 +15,9 @@ from memenvs.errors import SettingsError, did_you_mean
 Judge = Literal["scorer", "exact", "model", "consensus", "copeland", "self_prm"]
 Mix = Literal["sum", "gdpo"]
 Group = Literal["step", "trajectory", "pooled", "state", "local", "tree", "tag"]
-Advantage = Literal["zscore", "centred", "leave_one_out", "decoupled", "whiten", "gae", "turn_outcome", "alpha_mix"]
+Advantage = Literal[
+    "zscore", "centred", "published", "leave_one_out", "decoupled", "whiten", "gae", "turn_outcome", "alpha_mix"
+]  # fmt: skip
 Ratio = Literal["ppo", "loop", "gspo", "cispo", "decoupled"]
 Aggregation = Literal["token_mean", "sequence_mean", "constant", "length", "prompt_mean"]
 Regulariser = Literal["none", "kl_k1", "kl_k2", "kl_k3", "adrpo"]
@@ -130,10 +132,10 @@ class Slots:
                     f"unknown {slot} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
                 )
         # These read a row as a rollout, and rows of local re-rollouts are none; or share one scale with the returns.
-        if filled.group == "local" and filled.advantage not in ("zscore", "centred", "leave_one_out"):
+        if filled.group == "local" and filled.advantage not in ("zscore", "centred", "published", "leave_one_out"):
             raise SettingsError(
                 f"the advantage {filled.advantage!r} follows or scales whole rollouts and cannot read local re-rollouts; choose "
-                '"zscore", "centred" or "leave_one_out" with the group "local"'
+                '"zscore", "centred", "published" or "leave_one_out" with the group "local"'
             )
         if filled.group == "local" and filled.mix != "sum":
             raise SettingsError(

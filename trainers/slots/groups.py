@@ -21,17 +21,17 @@ from trainers.slots.types import AdvantageSettings, Array, Baseline, GroupSlot, 
 
 def step(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     """The same step of the G rollouts. Source: Fine-Mem, arXiv 2601.08435."""
-    return (Baseline(_rewards(group), _step_labels(group)),)
+    return (Baseline(_rewards(group, settings), _step_labels(group)),)
 
 
 def trajectory(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     """The G returns, sums over steps. Source: verl ``core_algos.compute_grpo_outcome_advantage`` (volcengine/verl@b178a3c)."""
-    return (Baseline(*_together(_returns(group))),)
+    return (Baseline(*_together(_returns(group, settings))),)
 
 
 def pooled(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     """All steps of all rollouts together. Source: Mem-alpha's code, wangyu-ustc/Mem-alpha@9c0e1f6 ``ray_trainer.py``."""
-    return (Baseline(*_together(_rewards(group))),)
+    return (Baseline(*_together(_rewards(group, settings))),)
 
 
 def state(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
@@ -48,7 +48,7 @@ def state(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     Source: GiGPO, xlan156/verl-agent@8ca3a46 ``gigpo/core_gigpo.py``.
     """
     labels = _named(_needed(group.states, "state", "states"))
-    step_returns = to_go(_rewards(group), settings.gamma)
+    step_returns = to_go(_rewards(group, settings), settings.gamma)
     return (*trajectory(group, settings), Baseline(step_returns, labels, settings.omega))
 
 
@@ -72,7 +72,7 @@ def local(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
             f"a local group compares re-rollouts from one snapshot; column {t} holds {len(set(digests[:, t]))} states. "
             "Restore the same snapshot before each of them"
         )
-    return (Baseline(_rewards(group), _step_labels(group), settings.omega),)
+    return (Baseline(_rewards(group, settings), _step_labels(group), settings.omega),)
 
 
 def tree(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
@@ -84,7 +84,7 @@ def tree(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     Source: Tree-GRPO, AMAP-ML/Tree-GRPO@90b1709 ``verl/trainer/ppo/ray_trainer_ts.py``, where omega is 1.
     """
     trees = np.array(_needed(group.trees, "tree", "trees"), np.int64)
-    return (*trajectory(group, settings), Baseline(_returns(group), trees[:, None], settings.omega))
+    return (*trajectory(group, settings), Baseline(_returns(group, settings), trees[:, None], settings.omega))
 
 
 def tag(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
@@ -93,7 +93,7 @@ def tag(group: Scored, settings: AdvantageSettings) -> tuple[Baseline, ...]:
     Raises:
         SettingsError: the rollouts come without tags.
     """
-    return (Baseline(_rewards(group), _named(_needed(group.tags, "tag", "tags"))),)
+    return (Baseline(_rewards(group, settings), _named(_needed(group.tags, "tag", "tags"))),)
 
 
 GROUPS: Mapping[str, GroupSlot] = {
@@ -108,13 +108,13 @@ GROUPS: Mapping[str, GroupSlot] = {
 """Choices of the slot."""
 
 
-def _rewards(group: Scored) -> Array:
-    alone = np.count_nonzero(~group.failed) < 2
+def _rewards(group: Scored, settings: AdvantageSettings) -> Array:
+    alone = not settings.lone and np.count_nonzero(~group.failed) < 2
     return np.full_like(group.rewards, np.nan) if alone else group.rewards
 
 
-def _returns(group: Scored) -> Array:
-    return _rewards(group).sum(axis=1, keepdims=True)
+def _returns(group: Scored, settings: AdvantageSettings) -> Array:
+    return _rewards(group, settings).sum(axis=1, keepdims=True)
 
 
 def _together(samples: Array) -> tuple[Array, NDArray[np.int64]]:

@@ -112,6 +112,8 @@ class AdvantageSettings:
     """Mixes: weight of the outcome (RLVMR, ReMemR1), or of the turn (MT-GRPO)."""
     omega: float = 1.0
     """Weight of the second baseline: same states (GiGPO), siblings (trees), local re-rollouts (LoGo)."""
+    lone: bool = False
+    """Whether the only rollout of a stream has advantages too. False: they are 0, there is nothing to compare it with."""
 
     def __post_init__(self) -> None:
         if self.ddof not in (0, 1):
