@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from memenvs.errors import SettingsError
 from trainers.advantages import GROUPS, group_advantages
+from trainers.slots import groups
 from trainers.slots.advantages import ADVANTAGES
 from trainers.slots.choices import Slots
-from trainers.slots.groups import pooled as POOLED
 from trainers.slots.types import Scored
 from trainers.update import advantage_settings
 
@@ -92,7 +92,7 @@ def test_the_published_arithmetic_fills_the_trainers_slot():
     settings = advantage_settings(Slots(group="pooled", advantage="published").filled)
     rewards = np.array(REWARDS, float)
     group = Scored(rewards, rewards.sum(1))
-    got = ADVANTAGES["published"]([group], [POOLED(group, settings)], settings)[0]
+    got = ADVANTAGES["published"]([group], [groups.pooled(group, settings)], settings)[0]
     np.testing.assert_array_equal(got, group_advantages(REWARDS, group="pooled", published=True))
 
 
