@@ -16,10 +16,11 @@ from memenvs.episode import Episode
 from memenvs.episode_settings import EpisodeSettings
 from memenvs.errors import SettingsError
 from memenvs.memory.fixed_retrieval import EvidenceRetriever
-from memenvs.reading import Reader, read
-from memenvs.record import EpisodeRecord, ReadingRecord
+from memenvs.reading import Answer, Reader, Reading, read
+from memenvs.reading.asking import answers_of
+from memenvs.record import EpisodeRecord
 from memenvs.render import render_bank
-from memenvs.streams.types import Question, Stream, StreamDataset
+from memenvs.streams.types import Stream, StreamDataset
 from memenvs.version import __version__
 from trainers.suites.arms_list import ARMS, Arm, ArmUnavailable, find_arm
 from trainers.suites.arms_shuffled import partners
@@ -27,8 +28,8 @@ from trainers.suites.arms_shuffled import partners
 __all__ = ["ARMS", "NOT_ASKED", "Arm", "ArmUnavailable", "find_arm", "play"]
 
 NOT_ASKED = "not_asked"
-"""Key in a record's settings: places among its questions that the arm left unasked. They have no prediction, no score and no
-failure, and are not to be read later."""
+"""Key in a record's settings: places among its questions that the arm left unasked, for the data does not name their evidence.
+They have no prediction, no score and no failure, and are not to be read later."""
 MAX_CHARS = 65_536
 """Longest memory as an agent sees it, as in `MemoryEnv`."""
 
@@ -62,11 +63,11 @@ def play(
 
     Returns:
         The record, with the stream's id and fingerprint. Its settings name the arm, the agent that wrote the memory, ``budget``
-        and, where the memory is another stream's, that stream (``memory_of``). Questions that the arm cannot ask, for the data
-        does not name their evidence, are listed under `NOT_ASKED` and have no score.
+        and, where the memory is another stream's, that stream (``memory_of``). Questions that the arm cannot ask are listed
+        under `NOT_ASKED`.
 
     Raises:
-        ArmUnavailable: the arm lacks its agent or budget, no other stream takes part, or the data names no evidence here.
+        ArmUnavailable: the arm lacks its agent or budget, or no other stream takes part.
         SettingsError: an unknown arm, questions or streams that do not fit, or an agent of ours could not write a chunk.
         ScorerError: the profile has no metric for a question's source.
     """
@@ -77,15 +78,10 @@ def play(
     chosen = settings if given else arm.settings_for(settings)
     chosen = replace(chosen, chunk_questions=0)
     manager = _agent(arm, chosen, budget, agent)
-    asked = range(len(stream.questions)) if questions is None else questions
-    readable = [i for i in asked if stream.questions[i].evidence] if arm.needs_evidence else list(asked)
-    if asked and not readable:
-        raise ArmUnavailable(
-            f"{arm.name} needs the evidence of questions; the data names none for stream {stream.id!r}"
-        )
     retriever = EvidenceRetriever(evidence_of(stream)) if arm.needs_evidence else None
-    episode = Episode(_with_questions_of(stream, told), chosen, readable, retriever=retriever)
-    _play(episode, manager, reader, seed * 1_000_003 + other, told)
+    episode = Episode(_with_questions_of(stream, told), chosen, questions, retriever=retriever)
+    unasked = [n for n, q in enumerate(episode.questions) if arm.needs_evidence and not q.evidence]
+    _play(episode, manager, _Without(reader, unasked), seed * 1_000_003 + other, told)
     facts: dict[str, Any] = {
         "memenvs": __version__,
         "data": dataset.source,
@@ -101,15 +97,12 @@ def play(
         facts["budget"] = budget
     if arm.shuffled:
         facts["memory_of"] = {"stream": told.id, "stream_index": other, "fingerprint": told.fingerprint}
-    if unasked := [place for place, i in enumerate(asked) if i not in readable]:
+    if unasked:
         facts[NOT_ASKED] = unasked
     record = replace(episode.record(**facts), fingerprint=stream.fingerprint)
     if not given:
         _check(arm, record)
-    if not unasked:
-        return record
-    read_ones = dict(zip(readable, record.questions, strict=True))
-    return replace(record, questions=tuple(read_ones.get(i) or _unscored(stream.questions[i]) for i in asked))
+    return _without_failure(record, unasked)
 
 
 def _agent(arm: Arm, settings: EpisodeSettings, budget: int | None, agent: Agent | None) -> Agent:
@@ -168,5 +161,25 @@ def _check(arm: Arm, record: EpisodeRecord) -> None:
             )
 
 
-def _unscored(question: Question) -> ReadingRecord:
-    return ReadingRecord(question.text, question.references, question.source, (), (), None, None)
+class _Without:
+    """A reader that leaves the readings at some places unasked."""
+
+    def __init__(self, reader: Reader, unasked: Sequence[int]) -> None:
+        self.name, self._reader, self._unasked = reader.name, reader, unasked
+
+    def read(self, readings: Sequence[Reading]) -> list[Answer]:
+        """See `memenvs.reading.Reader.read`."""
+        asked = [place for place in range(len(readings)) if place not in self._unasked]
+        found = [Answer("", failure=NOT_ASKED)] * len(readings)
+        for place, answer in zip(asked, answers_of(self._reader, [readings[i] for i in asked]), strict=True):
+            found[place] = answer
+        return found
+
+
+def _without_failure(record: EpisodeRecord, unasked: Sequence[int]) -> EpisodeRecord:
+    """A question that was left unasked is no failure of the reader."""
+    if not unasked:
+        return record
+    questions = tuple(replace(q, failure=None) if n in unasked else q for n, q in enumerate(record.questions))
+    failed = [q.failure or record.failure for n, q in enumerate(questions) if n not in unasked and q.prediction is None]
+    return replace(record, questions=questions, failure=failed[0] if failed else None)
