@@ -83,7 +83,8 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     * ``data``, ``split``, ``data_settings``: the streams, see `memenvs.streams.load`. ``data`` may be a `Path` or an
       open `StreamDataset` too; only with a str can the environment's spec be written as JSON.
     * ``families``: question families of builtin streams; None for all.
-    * ``reader``: a name for `memenvs.reading.make_reader`, or a `Reader`.
+    * ``reader``: a name or an address for `memenvs.reading.make_reader`, or a `Reader`.
+    * ``reader_settings``: for a reader at an address, see `memenvs.endpoint.ChatSettings`.
     * ``retrieval``: retrieval profile, see `memenvs.memory.retrieval_profiles`.
     * ``k``, ``idf``: items retrieved per question and the kind of BM25; None for those of ``retrieval``, by default 5 and
       "lucene".
@@ -127,6 +128,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         retrieval: str = "default",
         tokens: str = "words",
         memory: str = FLAT,
+        reader_settings: dict[str, Any] | None = None,
     ) -> None:
         if not isinstance(question_share, (int, float)) or not 0 < question_share <= 1:
             raise SettingsError(f"question_share must be a number in (0, 1], got {question_share!r}")
@@ -142,7 +144,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
             self.dataset = data
         if not len(self.dataset):
             raise DataError(f"the split {self.dataset.split!r} of {self.dataset.source!r} holds no streams")
-        self.reader = make_reader(reader)
+        self.reader = make_reader(reader, **(reader_settings or {}))
         self.settings = EpisodeSettings(
             k=retrieval_profile(retrieval).k if k is None else k,
             chunk_questions=chunk_questions,

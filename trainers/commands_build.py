@@ -104,6 +104,7 @@ def chunk_questions(
     max_retries: int = 3,
     timeout: float = 120.0,
     give_up: int = 20,
+    patience: float = 60.0,
 ) -> None:
     """Ask verified questions on every chunk of a parquet file in the Memalpha schema, for the step reward.
 
@@ -124,9 +125,10 @@ def chunk_questions(
         per_chunk: verified questions wanted for a chunk.
         rounds: how often the generator is asked about a chunk.
         concurrency: chunks in work at a time.
-        max_retries: of a request, after 429, 5xx and broken connections.
+        max_retries: of a request, after 429, 5xx, late replies and such that are none.
         timeout: seconds for a request.
         give_up: the run ends after so many failed chunks one after the other.
+        patience: seconds that the server may be out of reach, for instance while it restarts, before requests fail.
     """
     from rich.console import Console
 
@@ -150,13 +152,13 @@ def chunk_questions(
         from trainers.progress import bars as progress_bars
 
         settings = EndpointSettings(
-            endpoint, generator, verifier, per_chunk, rounds, concurrency, max_retries, timeout, give_up
+            endpoint, generator, verifier, per_chunk, rounds, concurrency, max_retries, timeout, give_up, patience
         )
-        complete = connect(settings)
+        models = connect(settings)
         found = tasks(path)
         with progress_bars() as bars:
             bar = bars.add_task("chunks", total=len(found))
-            outcome = run(found, out, settings, complete, lambda: bars.advance(bar))
+            outcome = run(found, out, settings, models, lambda: bars.advance(bar))
         asked, cost = outcome.asked, outcome.usage.plain()
         console.print(
             f"{len(asked)} of {len(found)} chunks finished ({outcome.resumed} by earlier runs); so far {cost['calls']} calls, "

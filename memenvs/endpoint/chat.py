@@ -58,6 +58,14 @@ class ChatEndpoint:
         """
         return self._line.model(threading.Event())
 
+    def with_own_usage(self) -> ChatEndpoint:
+        """The same line to the server, counted apart: for one agent, one table row, one chunk."""
+        other = ChatEndpoint.__new__(ChatEndpoint)
+        other.settings, other._clock = self.settings, self._clock
+        other.usage = Usage(self.settings.price_in, self.settings.price_out)
+        other._made = os.getpid(), self._line
+        return other
+
     def complete(self, conversations: Sequence[Sequence[Message]]) -> list[Reply | Failure]:
         """One reply, or the reason why there is none, per conversation and in their order.
 

@@ -41,6 +41,10 @@ class Fault:
     """Whether the same request may do better."""
     retry_after: float | None = None
     """Seconds that the server asks to wait."""
+    prompt_tokens: int = 0
+    """Spent all the same, as `memenvs.endpoint.replies.Failure` has them."""
+    completion_tokens: int = 0
+    """The same."""
 
 
 def connect(settings: ChatSettings) -> Any:
@@ -150,10 +154,11 @@ def _reply(body: Any) -> Reply | Fault:
         tokens = [spent.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (KeyError, IndexError, TypeError, AttributeError):
         return Fault("bad_body", f"expected a chat completion, got {str(body)[:120]!r}", True)
+    prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
     if not isinstance(text, str) or not text.strip():
         way_out = "; raise max_tokens" if reason == "length" else ""
-        return Fault("no_text", f"the completion holds no text (finish_reason {reason!r}){way_out}", False)
-    prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
+        said = f"the completion holds no text (finish_reason {reason!r}){way_out}"
+        return Fault("no_text", said, False, None, prompt or 0, completion or 0)
     return Reply(text, str(reason), prompt, completion)
 
 

@@ -179,7 +179,8 @@ class Line:
             if over or not outcome.again or stop.is_set():
                 asked = "" if outcome.retry_after is None else f"; it asks to wait {outcome.retry_after:g} s"
                 tried = "1 try" if tries == 1 else f"{tries} tries"
-                return Failure(outcome.kind, f"{outcome.message} ({tried} at {settings.base_url}{asked})")
+                said = f"{outcome.message} ({tried} at {settings.base_url}{asked})"
+                return Failure(outcome.kind, said, "", outcome.prompt_tokens, outcome.completion_tokens)
             if outcome.retry_after is not None:
                 self._limit.pause(wait)
             self.clock.wait(wait, stop)

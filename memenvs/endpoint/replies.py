@@ -65,6 +65,10 @@ class Failure:
     """For people: what came, and what was tried."""
     key: str = ""
     """The request's key in a cache."""
+    prompt_tokens: int = 0
+    """Tokens that were read, and paid for, all the same: by a completion without text."""
+    completion_tokens: int = 0
+    """Tokens that were written all the same, for instance as thoughts."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

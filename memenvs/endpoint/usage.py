@@ -33,7 +33,7 @@ class Usage:
         self.truncated = 0
         """Answered requests whose reply was cut off at its longest."""
         self.prompt_tokens = 0
-        """Read by the model for answered requests, as the server reports."""
+        """Read by the model, as the server reports; completions without text included."""
         self.completion_tokens = 0
         """Written by the model."""
         self.unreported = 0
@@ -58,10 +58,18 @@ class Usage:
         return (self.prompt_tokens * (self.price_in or 0) + self.completion_tokens * (self.price_out or 0)) / 1e6
 
     def count(self, outcome: Reply | Failure, cached: bool) -> None:
-        """Count one request that came to its end. A failure is a failure whoever asked first."""
+        """Count one request that came to its end.
+
+        Args:
+            outcome: what it came to.
+            cached: whether it cost nothing: a cache had the reply, or another asker waited for the same and pays.
+        """
         with self._lock:
             if isinstance(outcome, Failure):
                 self.failed[outcome.kind] += 1
+                if not cached:
+                    self.prompt_tokens += outcome.prompt_tokens
+                    self.completion_tokens += outcome.completion_tokens
             elif cached:
                 self.cached += 1
             else:

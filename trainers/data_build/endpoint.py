@@ -5,7 +5,8 @@ duplicates left out. Its prompts are not published; these are ours. Here a quest
 out too.
 
 * `EndpointSettings` - where and with which models.
-* `Usage` - what it cost.
+* `Models`, `connect` - the two models.
+* `Spent` - what it cost.
 * `ask_chunk` - the questions of one chunk.
 * `json_list` - the list in a model's reply.
 """
@@ -13,12 +14,13 @@ out too.
 from __future__ import annotations
 
 import json
-import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure
+from memenvs.endpoint.limits import Clock
 from memenvs.errors import MemenvsError, SettingsError, whole
 from memenvs.scoring.profiles import score
 from memenvs.streams.builders.chunk_questions import normal
@@ -58,11 +60,13 @@ class EndpointSettings:
     concurrency: int = 8
     """Chunks in work at a time."""
     max_retries: int = 3
-    """Of a request, by the client, after 429, 5xx and broken connections."""
+    """Of a request, after 429, 5xx, late replies and such that are none."""
     timeout: float = 120.0
     """Seconds for a request."""
     give_up: int = 20
     """A run ends after so many failed chunks one after the other."""
+    patience: float = 60.0
+    """Seconds that the server may be out of reach before requests fail."""
 
     def __post_init__(self) -> None:
         for name, least in (("per_chunk", 1), ("rounds", 1), ("concurrency", 1), ("max_retries", 0), ("give_up", 1)):
@@ -72,12 +76,10 @@ class EndpointSettings:
                 raise SettingsError(
                     f"{name} is missing: questions through an endpoint need endpoint, generator and verifier"
                 )
-        if not self.timeout > 0:
-            raise SettingsError(f"timeout must be above 0 seconds, got {self.timeout}")
 
 
 @dataclass
-class Usage:
+class Spent:
     """Tokens as the endpoint reports them; replies without a report count as 0. Safe to add to from several threads."""
 
     calls: int = 0
@@ -104,48 +106,60 @@ class Usage:
         }
 
 
-Complete = Callable[[str, str, Usage], str]
-"""(model, prompt, usage) -> the reply's text; raises `ReplyError`."""
+@dataclass(frozen=True)
+class Models:
+    """The two models, each behind a line of its own."""
+
+    generator: ChatEndpoint
+    verifier: ChatEndpoint
+
+    def counted_apart(self) -> Models:
+        """The same models with new counts."""
+        return Models(self.generator.with_own_usage(), self.verifier.with_own_usage())
+
+    @property
+    def spent(self) -> Spent:
+        """What both were asked and cost."""
+        sums = Spent()
+        for asked in (self.generator.usage, self.verifier.usage):
+            sums.add(asked.answered, asked.prompt_tokens, asked.completion_tokens)
+        return sums
 
 
-def connect(settings: EndpointSettings) -> Complete:
-    """A function that asks the endpoint. The key is taken from OPENAI_API_KEY; local servers need none.
+def connect(settings: EndpointSettings) -> Models:
+    """The models. The key is taken from OPENAI_API_KEY; local servers need none.
 
     Raises:
-        SettingsError: the client is not installed.
+        SettingsError: the client is not installed, or the address is none.
     """
-    try:
-        import openai
-    except ImportError as error:
-        raise SettingsError("asking an endpoint needs the openai client: pip install -e '.[endpoint]'") from error
-    client = openai.OpenAI(
-        base_url=settings.endpoint,
-        api_key=os.environ.get("OPENAI_API_KEY") or "none",
-        max_retries=settings.max_retries,
-        timeout=settings.timeout,
-    )
 
-    def complete(model: str, prompt: str, usage: Usage) -> str:
-        try:
-            reply = client.chat.completions.create(
-                model=model, messages=[{"role": "user", "content": prompt}], temperature=0
-            )
-        except (openai.OpenAIError, ValueError) as error:
-            raise ReplyError(f"{model}: {type(error).__name__}: {error}") from error
-        # What is no JSON comes back as a plain string, what is JSON but no completion as an object without choices.
-        spent = getattr(reply, "usage", None)
-        tokens = [getattr(spent, name, None) or 0 for name in ("prompt_tokens", "completion_tokens")]
-        usage.add(1, tokens[0], tokens[1])
-        choices = getattr(reply, "choices", None)
-        text = choices[0].message.content if choices and choices[0].message else None
-        if not isinstance(text, str) or not text.strip():
-            raise ReplyError(f"{model}: expected a chat completion with text, got {str(reply)[:120]!r}")
-        return text
+    def model(name: str) -> ChatEndpoint:
+        # A clock of its own: replies of an earlier run in this process, which may have been unusable, are not remembered.
+        return ChatEndpoint(
+            ChatSettings(
+                settings.endpoint,
+                name,
+                max_tokens=None,
+                timeout=settings.timeout,
+                max_retries=settings.max_retries,
+                patience=settings.patience,
+                concurrency=settings.concurrency,
+            ),
+            Clock(),
+        )
 
-    return complete
+    return Models(model(settings.generator), model(settings.verifier))
 
 
-def ask_chunk(complete: Complete, settings: EndpointSettings, text: str, source: str, usage: Usage) -> Questions:
+def _complete(model: ChatEndpoint, prompt: str) -> str:
+    """The reply's text; raises `ReplyError`."""
+    (reply,) = model.complete([[{"role": "user", "content": prompt}]])
+    if isinstance(reply, Failure):
+        raise ReplyError(f"{model.name}: {reply}")
+    return reply.text
+
+
+def ask_chunk(models: Models, settings: EndpointSettings, text: str, source: str) -> Questions:
     """At most ``settings.per_chunk`` verified questions on a chunk, no two with the same words or the same answer.
 
     A question is verified if the verifier's answer from the chunk scores 1 under the source's metric, and its answer from nothing
@@ -163,14 +177,14 @@ def ask_chunk(complete: Complete, settings: EndpointSettings, text: str, source:
         if tried:
             prompt += _MORE.format(known="\n".join(sorted(tried)))
         new: Questions = []
-        for pair in _pairs(complete(settings.generator, prompt, usage)):
+        for pair in _pairs(_complete(models.generator, prompt)):
             if normal(pair["question"]) not in tried and normal(pair["answer"]):
                 tried.add(normal(pair["question"]))
                 new.append(pair)
         if not new:
             break
-        informed = _answers(complete, settings.verifier, text, new, usage)
-        blind = _answers(complete, settings.verifier, "", new, usage)
+        informed = _answers(models.verifier, text, new)
+        blind = _answers(models.verifier, "", new)
         for pair, seen, unseen in zip(new, informed, blind, strict=True):
             known = {normal(other["answer"]) for other in kept}
             right = score(seen, (pair["answer"],), source) == 1 > score(unseen, (pair["answer"],), source)
@@ -190,11 +204,11 @@ def _pairs(reply: str) -> Questions:
     raise ReplyError(f'the generator was asked for a JSON list of {{"question", "answer"}}, got {reply[:120]!r}')
 
 
-def _answers(complete: Complete, model: str, text: str, asked: Questions, usage: Usage) -> list[str]:
+def _answers(model: ChatEndpoint, text: str, asked: Questions) -> list[str]:
     """The verifier's answers, one per question."""
     questions = "\n".join(f"{number}. {pair['question']}" for number, pair in enumerate(asked, 1))
     given = f"{text}\n\n" if text else ""
-    reply = complete(model, _VERIFY.format(given=given, number=len(asked), questions=questions), usage)
+    reply = _complete(model, _VERIFY.format(given=given, number=len(asked), questions=questions))
     for listed in json_list(reply):
         if len(listed) == len(asked) and all(isinstance(answer, (str, int, float)) for answer in listed):
             return [str(answer) for answer in listed]

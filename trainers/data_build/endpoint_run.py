@@ -17,7 +17,7 @@ from typing import Any
 
 from memenvs.errors import DataError, ScorerError, SettingsError
 from trainers.data_build.asked import Questions, Task
-from trainers.data_build.endpoint import Complete, EndpointSettings, ReplyError, Usage, ask_chunk
+from trainers.data_build.endpoint import EndpointSettings, Models, ReplyError, Spent, ask_chunk
 
 _DECIDING = ("endpoint", "generator", "verifier", "per_chunk", "rounds")
 """Settings that a resumed run must share."""
@@ -86,7 +86,7 @@ class Outcome:
     """Why chunks failed in this run."""
     untried: int = 0
     """Chunks that were not begun, because the run gave up."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Spent = field(default_factory=Spent)
     """Cost of all runs on this file, failures included."""
 
 
@@ -94,7 +94,7 @@ def run(
     found: Sequence[Task],
     out: Path,
     settings: EndpointSettings,
-    complete: Complete,
+    models: Models,
     progress: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Ask about every chunk that ``<out>.progress.jsonl`` does not hold yet.
@@ -106,7 +106,7 @@ def run(
         found: the chunks.
         out: where the finished data will be written by the caller; only its name is used here.
         settings: models and limits.
-        complete: asks a model.
+        models: who is asked.
         progress: called after every chunk.
 
     Raises:
@@ -137,21 +137,21 @@ def run(
             if in_a_row >= settings.give_up:
                 outcome.untried += 1
                 return
-        usage = Usage()
+        asked = models.counted_apart()
         entry: dict[str, Any] = {"row": task.row, "step": task.step, "digest": task.digest}
         try:
-            questions = ask_chunk(complete, settings, task.text, task.source, usage)
+            questions = ask_chunk(asked, settings, task.text, task.source)
         except (ReplyError, ScorerError) as error:
-            failed.add({**entry, "error": str(error), "usage": usage.plain()})
+            failed.add({**entry, "error": str(error), "usage": asked.spent.plain()})
             with lock:
                 in_a_row += 1
                 outcome.failures.append(str(error))
         else:
-            done.add({**entry, "questions": questions, "usage": usage.plain()})
+            done.add({**entry, "questions": questions, "usage": asked.spent.plain()})
             with lock:
                 in_a_row = 0
                 outcome.asked[task.row, task.step] = questions
-        outcome.usage.add(**usage.plain())
+        outcome.usage.add(**asked.spent.plain())
         progress()
 
     with ThreadPoolExecutor(settings.concurrency) as pool:
