@@ -8,7 +8,7 @@ from published_files import write_json, write_parquet
 
 from memenvs.errors import DataError, SettingsError
 from memenvs.streams import Evidence, load
-from memenvs.streams.longmemeval import TYPES, open_hub
+from memenvs.streams.longmemeval import TYPES
 
 
 def test_an_instance_is_a_stream_of_its_sessions_in_the_order_of_time(tmp_path):
@@ -143,23 +143,3 @@ def test_strings_with_brackets_quotes_and_commas_do_not_confuse_the_rows(tmp_pat
     path = write_json(tmp_path / "s.json", [instance(question=odd), instance(question=odd * 2, question_id="e2")])
     data = load(path, question_date=False)
     assert [stream.questions[0].text for stream in data] == [odd, odd * 2]
-
-
-def test_the_hub_gives_one_file_at_a_named_commit(monkeypatch, tmp_path):
-    hub = pytest.importorskip("huggingface_hub")
-    pytest.importorskip("datasets")
-    path, asked = write_json(tmp_path / "longmemeval_s_cleaned.json", [instance()]), []
-
-    def download(*args, **kwargs):
-        asked.append((args, kwargs))
-        return str(path)
-
-    monkeypatch.setattr(hub, "hf_hub_download", download)
-    data = open_hub(revision="c" * 40)
-    assert data.source == "xiaowu0162/longmemeval-cleaned@cccccccccccc/s"
-    assert asked == [
-        (
-            ("xiaowu0162/longmemeval-cleaned", "longmemeval_s_cleaned.json"),
-            {"repo_type": "dataset", "revision": "c" * 40},
-        )
-    ]

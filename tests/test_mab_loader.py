@@ -11,8 +11,7 @@ from published_files import mab_row, write_json, write_parquet
 
 from memenvs.errors import DataError, SettingsError
 from memenvs.streams import load
-from memenvs.streams.hub import commit_of
-from memenvs.streams.memory_agent_bench import COMPETENCIES, SUB_DATASETS, open_hub
+from memenvs.streams.memory_agent_bench import COMPETENCIES, SUB_DATASETS
 
 pytest.importorskip("pyarrow")
 FACTS = "Here is a list of facts:\n0. Ann lives in Rome.\n1. Ann lives in Oslo.\n"
@@ -190,34 +189,3 @@ def test_memory_stays_flat_over_contexts_of_800k_tokens(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
-
-
-def test_the_hub_is_asked_for_the_splits_that_families_need_at_one_commit(monkeypatch, tmp_path):
-    datasets = pytest.importorskip("datasets")
-    asked = []
-
-    def answer(hub_id, split, revision):
-        asked.append((hub_id, split, revision))
-        return datasets.Dataset.from_list([mab_row("factconsolidation_sh_6k")])
-
-    monkeypatch.setattr(datasets, "load_dataset", answer)
-    data = open_hub(revision="a" * 40, families=["factconsolidation_sh"])
-    assert asked == [("ai-hyz/MemoryAgentBench", "Conflict_Resolution", "a" * 40)]
-    assert data.source == "ai-hyz/MemoryAgentBench@aaaaaaaaaaaa"
-    path = write_parquet(tmp_path / "Conflict_Resolution-0.parquet", [mab_row("factconsolidation_sh_6k")])
-    assert data.fingerprint == load(path, families=["factconsolidation_sh"]).fingerprint
-
-
-def test_without_a_network_the_error_says_how_to_give_a_path(monkeypatch):
-    hub = pytest.importorskip("huggingface_hub")
-    pytest.importorskip("datasets")
-
-    def refuse(*_, **__):
-        raise TimeoutError("no route")
-
-    monkeypatch.setattr(hub.HfApi, "dataset_info", refuse)
-    with pytest.raises(
-        DataError, match="could not be loaded: TimeoutError: no route.*give the path of a downloaded copy"
-    ):
-        load("memoryagentbench", split="test")
-    assert commit_of("org/any", "b" * 40) == "b" * 40, "a commit needs no network"

@@ -224,9 +224,8 @@ def test_the_fingerprint_sees_all_that_streams_are_made_of(tmp_path):
     assert len({base, *other}) == len(other) + 1
 
 
-def test_from_hub_reads_what_the_datasets_library_gives(tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+def test_a_folder_in_the_layout_of_a_hub_opens_like_a_hub(tmp_path):
+    pytest.importorskip("datasets")
     (tmp_path / "set").mkdir()
     write(tmp_path / "set" / "train.parquet", row(), row(instance_id=8))
     write(tmp_path / "set" / "test.parquet", row(instance_id=9))
@@ -235,16 +234,19 @@ def test_from_hub_reads_what_the_datasets_library_gives(tmp_path, monkeypatch):
     assert (len(data), data.source, data.split) == (2, folder, "train")
     assert data[0] == load(folder)[0]
     assert MemalphaStreams.from_hub(folder, split="test")[0].id == "squad/9"
-    with pytest.raises(DataError, match="could not be loaded"):
+    assert data.revision is None
+    with pytest.raises(DataError, match="has no split 'dev'; it has: train, test"):
         MemalphaStreams.from_hub(folder, split="dev")
 
 
-def test_from_hub_with_files_that_are_no_parquet(tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+def test_such_a_folder_with_files_that_are_no_parquet(tmp_path):
+    pytest.importorskip("datasets")
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(DataError, match="could not be loaded"):
+    with pytest.raises(DataError, match="is not a readable parquet file"):
+        MemalphaStreams.from_hub(str(tmp_path / "set"))
+    (tmp_path / "set" / "train.parquet").rename(tmp_path / "set" / "notes.docx")
+    with pytest.raises(DataError, match="is no data set of parquet files"):
         MemalphaStreams.from_hub(str(tmp_path / "set"))
 
 

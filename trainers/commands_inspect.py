@@ -95,6 +95,7 @@ def report(dataset: StreamDataset, count: TokenCounter) -> dict[str, Any]:
     assert first is not None, "a data set has at least one stream"
     return {
         "source": dataset.source,
+        "revision": getattr(dataset, "revision", None),
         "split": dataset.split,
         "licence": dataset.licence,
         "contamination": getattr(dataset, "contamination", ""),

@@ -21,9 +21,10 @@ def facts(env: gym.Env[Any, Any], **more: Any) -> dict[str, Any]:
         more: further facts, for instance ``seed``, ``streams`` and ``settings``; one of the same name replaces ours.
 
     Returns:
-        ``memenvs`` (version), ``env`` (id), ``data``, ``split``, ``dataset`` (fingerprint), ``licence``, ``reader``, ``profile``
-        (of scoring), ``tokens`` (name of the counter), ``k``, ``retrieval``, ``memory``, ``dialect``, ``limits``, ``skipped_rows``
-        (rows of the data that were left out because they could not be read), then ``more``.
+        ``memenvs`` (version), ``env`` (id), ``data``, ``revision`` (commit of a hub), ``split``, ``dataset`` (fingerprint),
+        ``licence``, ``reader``, ``profile`` (of scoring), ``tokens`` (name of the counter), ``k``, ``retrieval``, ``memory``,
+        ``dialect``, ``limits``, ``skipped_rows`` (rows of the data that were left out because they could not be read), then
+        ``more``.
     """
     base = env.unwrapped
     assert isinstance(base, MemoryEnv), f"expected a memenvs environment, got {type(base).__name__}"
@@ -32,6 +33,7 @@ def facts(env: gym.Env[Any, Any], **more: Any) -> dict[str, Any]:
         "memenvs": __version__,
         "env": base.spec.id if base.spec else None,
         "data": dataset.source,
+        "revision": getattr(dataset, "revision", None),
         "split": dataset.split,
         "dataset": dataset.fingerprint,
         "licence": dataset.licence,

@@ -47,8 +47,8 @@ def loader_for_hub(hub_id: str) -> Loader:
         return Loader(memory_agent_bench.open_hub, (*memory_agent_bench.SETTINGS, "revision"))
     if hub_id.startswith("xiaowu0162/longmemeval"):
         return Loader(longmemeval.open_hub, (*longmemeval.SETTINGS, "variant", "revision"))
-    if hub_id.lower() == locomo.HUB_ID:
-        return Loader(locomo.open_hub, locomo.SETTINGS)
+    if "locomo" in hub_id.lower():
+        return Loader(locomo.open_hub, (*locomo.SETTINGS, "revision"))
     if hub_id.lower() == perltqa.HUB_ID.lower():
         return Loader(perltqa.open_hub, perltqa.SETTINGS)
     return Loader(MemalphaStreams.from_hub, (*SETTINGS, "revision", "evidence"))

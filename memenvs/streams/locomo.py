@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memenvs.errors import DataError
+from memenvs.streams.hub import hub_folder, named
 from memenvs.streams.published import Format, Outline, PublishedStreams
 from memenvs.streams.rows import JsonRows, Row
 from memenvs.streams.types import Chunk, Evidence, Question, Stream
@@ -57,16 +58,33 @@ def open_path(
     return PublishedStreams(JsonRows(path), form, path.name, "test", families, on_error)
 
 
-def open_hub(hub_id: str = HUB_ID, split: str = "test", **settings: Any) -> PublishedStreams:
-    """Always refused: the authors publish the file in their repository, not on a hub.
+def open_hub(
+    hub_id: str = HUB_ID, split: str = "test", revision: str | None = None, **settings: Any
+) -> PublishedStreams:
+    """Open a copy on a hub that has one file ``locomo*.json``.
+
+    Args:
+        hub_id: of the copy; the authors' own repository is on no hub.
+        split: as in `open_path`.
+        revision: commit, branch or tag; None for what is newest.
+        settings: as in `open_path`.
 
     Raises:
-        DataError: says where the file is and how to give its path.
+        DataError: as `open_path`; for the authors' repository it says where the file is and how to give its path.
     """
-    raise DataError(
-        f"LoCoMo is published at github.com/{HUB_ID} (data/locomo10.json), not on a hub: download the file and give its path, "
-        "for instance data='locomo10.json'"
-    )
+    if hub_id.lower() == HUB_ID:
+        raise DataError(
+            f"LoCoMo is published at github.com/{HUB_ID} (data/locomo10.json), not on a hub: download the file and give its path, "
+            "for instance data='locomo10.json'"
+        )
+    folder, commit = hub_folder(hub_id, revision, ["*locomo*.json"])
+    found = sorted(folder.rglob("locomo*.json"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise DataError(f"{named(hub_id, commit)}: expected one file locomo*.json, got {names}")
+    opened = open_path(found[0], split, **settings)
+    opened.source, opened.revision = named(hub_id, commit), commit
+    return opened
 
 
 def _outline(row: Row) -> Outline:

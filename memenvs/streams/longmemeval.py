@@ -72,7 +72,7 @@ def open_hub(
     cleaned = "_cleaned" if hub_id.endswith("cleaned") and variant != "oracle" else ""
     path, commit = hub_file(hub_id, f"{_begin(variant)}{cleaned}.json", revision)
     opened = open_path(path, **settings)
-    opened.source = f"{named(hub_id, commit)}/{variant}"
+    opened.source, opened.revision = f"{named(hub_id, commit)}/{variant}", commit
     return opened
 
 

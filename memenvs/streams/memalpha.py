@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from memenvs.errors import DataError, SettingsError
-from memenvs.streams.hub import hub_table
+from memenvs.streams.hub import hub_table, named
 from memenvs.streams.published import Format, Outline, PublishedStreams
-from memenvs.streams.rows import ParquetRows, Row, TableRows
+from memenvs.streams.rows import ChainedRows, ParquetRows, Row
 from memenvs.streams.types import Chunk, Evidence, Question, Stream
 
 COLUMNS = ("instance_id", "chunks", "questions_and_answers", "data_source")
@@ -50,7 +50,7 @@ class MemalphaStreams(PublishedStreams):
             chunk the global questions whose evidence is known to stand there, which pays the global questions early.
         evidence: per instance_id the chunk indices of each question.
         families: values of ``data_source`` (or how they begin).
-        on_error: see `PublishedStreams`.
+        on_error, revision: see `PublishedStreams`.
 
     Raises:
         DataError: a column is missing, or there is no row.
@@ -59,13 +59,14 @@ class MemalphaStreams(PublishedStreams):
 
     def __init__(
         self,
-        rows: ParquetRows | TableRows,
+        rows: ParquetRows | ChainedRows,
         source: str,
         split: str = "train",
         chunk_questions: str = "column",
         evidence: Places | None = None,
         families: Iterable[str] | None = None,
         on_error: str = "raise",
+        revision: str | None = None,
     ) -> None:
         missing = [column for column in COLUMNS if column not in rows.columns]
         if missing:
@@ -84,7 +85,7 @@ class MemalphaStreams(PublishedStreams):
         read = partial(_read, chunk_questions=chunk_questions, known=evidence or {})
         settings = {"chunk_questions": chunk_questions, "evidence": sorted((evidence or {}).items())}
         form = Format("Memalpha", LICENCE, read, _outline, CONTAMINATION, settings=settings)
-        super().__init__(rows, form, source, split, families, on_error)
+        super().__init__(rows, form, source, split, families, on_error, revision)
 
     @classmethod
     def from_path(cls, path: Path, split: str = "train", **settings: Any) -> MemalphaStreams:
@@ -107,7 +108,7 @@ class MemalphaStreams(PublishedStreams):
     def from_hub(
         cls, hub_id: str, split: str = "train", revision: str | None = None, **settings: Any
     ) -> MemalphaStreams:
-        """Download a data set from the hub with the `datasets` library.
+        """Download a data set from the hub.
 
         Args:
             hub_id: of the data set.
@@ -118,8 +119,8 @@ class MemalphaStreams(PublishedStreams):
         Raises:
             DataError: `datasets` is not installed, or the set cannot be had.
         """
-        rows = hub_table(hub_id, split, revision, without=(_NEVER_SHOWN,))
-        return cls(rows, rows.name, split, **settings)
+        rows, commit = hub_table(hub_id, split, revision, without=(_NEVER_SHOWN,))
+        return cls(rows, named(hub_id, commit), split, revision=commit, **settings)
 
 
 def _outline(row: Row) -> Outline:

@@ -19,7 +19,7 @@ from typing import Any
 from memenvs.errors import DataError, SettingsError, whole
 from memenvs.memory.token_counters import token_counter
 from memenvs.streams.chunking import mab_chunks
-from memenvs.streams.hub import commit_of, hub_table
+from memenvs.streams.hub import hub_folder, named
 from memenvs.streams.longmemeval import session_text
 from memenvs.streams.published import Format, Outline, PublishedStreams
 from memenvs.streams.rows import ChainedRows, GivenRows, ParquetRows, Row, Rows
@@ -125,11 +125,10 @@ def open_hub(
     **settings: Any,
 ) -> PublishedStreams:
     """Open splits from the hub; only those that ``families`` needs are loaded. Arguments and errors as `open_path`."""
-    splits = _needed(split, families)
-    revision = commit_of(hub_id, revision)
-    parts = [hub_table(hub_id, name, revision, _UNREAD) for name in splits]
-    rows: Rows = parts[0] if len(parts) == 1 else ChainedRows(parts[0].name, parts)
-    return PublishedStreams(rows, _form(ChunkSettings(**settings)), parts[0].name, split, families, on_error)
+    form = _form(ChunkSettings(**settings))
+    folder, commit = hub_folder(hub_id, revision, [f"*{name}*.parquet" for name in _needed(split, families)])
+    rows, split = _rows_at(folder, split, families)
+    return PublishedStreams(rows, form, named(hub_id, commit), split, families, on_error, commit)
 
 
 def open_fact_consolidation(context: Path, questions: Path, **settings: Any) -> PublishedStreams:
@@ -172,7 +171,7 @@ def open_fact_consolidation(context: Path, questions: Path, **settings: Any) -> 
     )
 
 
-def _rows_at(path: Path, split: str) -> tuple[Rows, str]:
+def _rows_at(path: Path, split: str, families: Iterable[str] | None = None) -> tuple[Rows, str]:
     if not path.is_dir():
         return ParquetRows(path, _UNREAD), next((name for name in COMPETENCIES if path.stem.startswith(name)), "test")
     files = {
@@ -180,7 +179,7 @@ def _rows_at(path: Path, split: str) -> tuple[Rows, str]:
         for name in COMPETENCIES
         if (found := sorted(path.glob(f"{name}*.parquet")) or sorted(path.glob(f"data/{name}*.parquet")))
     }
-    wanted = [name for name in _needed(split, None) if name in files]
+    wanted = [name for name in _needed(split, families) if name in files]
     if not wanted:
         raise DataError(f"{path} has no parquet file of the split {split!r}; it has: {', '.join(files) or 'none'}")
     parts = [ParquetRows(files[name], _UNREAD) for name in wanted]

@@ -73,8 +73,10 @@ class PublishedStreams:
         families: sources of questions (or how they begin, or names of the format's groups); other questions are left out, and
             streams without any left. None for all.
         on_error: ``"raise"``, or ``"skip"`` to leave malformed rows out, which decodes every row once.
+        revision: the commit that the rows are of, if they come from a hub.
 
     Attributes:
+        revision: the commit (40 hex digits) that it was taken at from a hub; None for files given by path.
         skipped: the rows that were left out, with reasons.
         known_families: the sources of the questions of all rows.
 
@@ -91,6 +93,7 @@ class PublishedStreams:
         split: str,
         families: Iterable[str] | None = None,
         on_error: str = "raise",
+        revision: str | None = None,
     ) -> None:
         if on_error not in ON_ERROR:
             raise SettingsError(f"on_error must be one of {', '.join(ON_ERROR)}, got {on_error!r}")
@@ -98,7 +101,7 @@ class PublishedStreams:
             raise SettingsError(f"families must be a list of names, got the string {families!r}")
         if not len(rows):
             raise DataError(f"{source}: expected at least one {form.name} row, got none")
-        self.source, self.split = source, split
+        self.source, self.split, self.revision = source, split, revision
         self.licence, self.contamination = form.licence, form.contamination
         self._rows, self._form = rows, form
         self._families = None if families is None else tuple(families)

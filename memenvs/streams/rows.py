@@ -1,7 +1,7 @@
 """Rows of published files, read one at a time: what a loader decodes into streams.
 
 * `Row` - one record, with access that says file, row and field where it is not as expected.
-* `Rows` - a numbered collection of them: `JsonRows`, `ParquetRows`, `TableRows` (a hub's data set), `GivenRows`, `ChainedRows`.
+* `Rows` - a numbered collection of them: `JsonRows`, `ParquetRows`, `GivenRows`, `ChainedRows`.
 
 No collection holds more than one record in memory, so that the 800k-token contexts can be gone through on a small machine.
 """
@@ -264,31 +264,6 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-class TableRows:
-    """The rows of a data set of the `datasets` library, which keeps them on disk.
-
-    Args:
-        name: hub id, with the commit it was taken at.
-        table: a `datasets.Dataset`.
-        without: as for `ParquetRows`.
-    """
-
-    def __init__(self, name: str, table: Any, without: tuple[str, ...] = ()) -> None:
-        self.name, self._without = name, [dotted.split(".") for dotted in without]
-        self._table = table.remove_columns([dotted for dotted in without if dotted in table.column_names])
-        self.columns: tuple[str, ...] = tuple(table.column_names)
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def __getitem__(self, number: int) -> Row:
-        fields = self._table[number]
-        for column, *names in self._without:
-            if names and isinstance(fields.get(column), dict):
-                fields[column].pop(names[0], None)
-        return Row(self.name, number, fields)
-
-
 class GivenRows:
     """Records that are in memory already, for formats of one small file.
 
@@ -317,6 +292,11 @@ class ChainedRows:
 
     def __init__(self, name: str, parts: Sequence[Rows]) -> None:
         self.name, self._parts = name, parts
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the first part; () where it has none."""
+        return tuple(getattr(self._parts[0], "columns", ()))
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
