@@ -137,6 +137,7 @@ def test_what_the_hub_does_not_have_is_refused_by_name(hub, tmp_path):
     assert "has no file 'longmemeval_m_cleaned.json'; it has: longmemeval_s_cleaned.json" in errors[4]
 
 
+@pytest.mark.slow
 def test_without_network_what_is_cached_works_and_no_other_commit_takes_its_place(published, tmp_path):
     with serving(published) as (endpoint, asked):
         first = loads(endpoint, tmp_path, (MAB, "test", {"revision": NEW}), ("memalpha", "train", {"revision": NEW}))
