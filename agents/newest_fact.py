@@ -3,7 +3,7 @@
 * `EveryFact` - one item per fact, contradictions and all: what a reader gets that has everything.
 * `NewestFact` - one item per relation and subject, kept up to date.
 
-Both keep the serial number in the item ("34. Chanel was founded by Andy Warhol."), because it tells which fact is newer, and both
+Both keep the serial number in the item ("34. Acme was founded by Ann Lee."), because it tells which fact is newer, and both
 work from the chunk and the memory alone. A fact that a chunk ends within is completed by the next chunk. Of text that is no list
 of facts they keep the sentences, as `agents.controls.KeepEverything`.
 """
@@ -25,7 +25,8 @@ class EveryFact(Control):
 
     Args:
         limits: see `Control`. A fact longer than an item may be is left out, since half a fact is none. Under a quota or a
-            budget the items that must change come first, then the chunk's new facts in their order.
+            budget the items that must change come first, then the chunk's new facts in their order; an item whose newer fact
+            does not fit is deleted.
     """
 
     name = "every_fact"
@@ -42,7 +43,7 @@ class EveryFact(Control):
         items = {item.id: (fact, item) for item in view.memory if (fact := _stored(item)) is not None}
         found: list[Operation] = []
         told = list(listed.facts)
-        if (tail := _completed(listed, [fact for fact, _ in items.values()])) is not None:
+        if (tail := self._completed(listed, [fact for fact, _ in items.values()])) is not None:
             begun, whole = tail
             told.insert(0, whole)
             for item_id, (fact, item) in list(items.items()):
@@ -62,6 +63,17 @@ class EveryFact(Control):
                 updates.append(Operation("UPDATE", fact.numbered, held[slot][1].id))
         return self._allowed(view, [*found, *updates, *inserts])
 
+    def _completed(self, listed: FactList, stored: list[Fact]) -> tuple[Fact | None, Fact] | None:
+        """The fact that the chunk's head is the end of, as it was begun (None if only its number was) and as it is; or None."""
+        first = listed.facts[0].serial or 0
+        if not listed.head or listed.head.endswith(":") or first == 0:
+            return None
+        begun = next((fact for fact in stored if fact.serial == first - 1), None)
+        whole = parse_fact(listed.head if begun is None else f"{begun.text} {listed.head}", first - 1)
+        limited = (self.max_operations, self.max_item_tokens, self.memory_budget) != (None, None, None)
+        # A limit may have kept the beginning out: then this may be half a fact.
+        return None if begun is None and whole.relation is None and limited else (begun, whole)
+
     def _allowed(self, view: View, wanted: list[Operation]) -> list[Operation]:
         """The operations that the limits leave, in their order."""
         sizes = {item.id: item.tokens for item in view.memory}
@@ -71,12 +83,15 @@ class EveryFact(Control):
             if self.max_operations is not None and len(found) >= self.max_operations:
                 break
             tokens = 0 if operation.content is None else count_tokens(operation.content)
-            after = total + tokens - (0 if operation.id is None else sizes[operation.id])
+            held = 0 if operation.id is None else sizes[operation.id]
             too_long = self.max_item_tokens is not None and tokens > self.max_item_tokens
-            if too_long or (self.memory_budget is not None and tokens and after > self.memory_budget):
-                continue
+            too_much = self.memory_budget is not None and total + tokens - held > self.memory_budget
+            if tokens and (too_long or too_much):
+                if operation.id is None:
+                    continue
+                operation, tokens = Operation("DELETE", None, operation.id), 0
             found.append(operation)
-            total = after
+            total += tokens - held
         return found
 
 
@@ -97,13 +112,3 @@ def _stored(item: MemoryItem) -> Fact | None:
     """The numbered fact that an item holds, if it holds exactly one."""
     facts = fact_list(item.content).facts
     return facts[0] if len(facts) == 1 else None
-
-
-def _completed(listed: FactList, stored: list[Fact]) -> tuple[Fact | None, Fact] | None:
-    """The fact that the chunk's head is the end of, as it was begun (None if only its number was) and as it is; or None."""
-    first = listed.facts[0].serial or 0
-    if not listed.head or listed.head.endswith(":") or first == 0:
-        return None
-    begun = next((fact for fact in stored if fact.serial == first - 1), None)
-    text = listed.head if begun is None else f"{begun.text} {listed.head}"
-    return begun, parse_fact(text, first - 1)

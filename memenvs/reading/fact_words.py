@@ -88,6 +88,7 @@ _WORDS = {
 CUES = {relation: Cues(kind, stem_set(words)) for relation, (kind, words) in _WORDS.items()}
 """Relation -> how questions speak of it."""
 _WORD = re.compile(r"\w+")
+_WHERE = stem("where")
 
 
 def asked_kind(question: str) -> str:
@@ -97,11 +98,11 @@ def asked_kind(question: str) -> str:
         if word in ("who", "whom"):
             return "person"
         if word in ("what", "which"):
-            for near in words[i + 1 : i + 6]:
+            for near in words[i + 1 : i + 7]:
                 found = next((kind for kind, names in KINDS.items() if near in names and near != "nam"), "")
                 if found:
                     return found
             return ""
-        if word in ("wher", "where"):
+        if word == _WHERE:
             return "place"
     return ""

@@ -1,6 +1,6 @@
 """Facts of FactConsolidation: numbered sentences, of which the newest counts.
 
-A context is "Here is a list of facts:" and one sentence a line, "34. Chanel was founded by Andy Warhol."; the larger the serial
+A context is "Here is a list of facts:" and one sentence a line, "34. Acme was founded by Ann Lee."; the larger the serial
 number, the newer the fact. A sentence is one of a few dozen phrases around a subject and a value. Two facts with one phrase and one
 subject contradict each other unless their values are equal.
 
@@ -11,7 +11,7 @@ subject contradict each other unless their values are equal.
 
 Form: HUST-AI-HYZ/MemoryAgentBench@455306d (ai-hyz/MemoryAgentBench, Conflict_Resolution); the sentences are those of MQuAKE (arXiv
 2305.14795, princeton-nlp/MQuAKE@fb43dad), two of whose phrases have a slip of the pen ("univeristy", "origianl"). A value may end
-with a stop of its own ("Washington, D.C.."), so facts are told apart by their numbers, never by ends of sentences.
+with a stop of its own ("Acme Inc.."), so facts are told apart by their numbers, never by ends of sentences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from memenvs.streams.sentences import sentences
 
 HOLDER = "holder"
-"""Relation of "The Prime Minister of Sweden is ...", whose subject is the office; any other "The ... is ..." is one too."""
+"""Relation of "The Lord Mayor of York is ...", whose subject is the office; any other "The ... is ..." is one too."""
 _PHRASES = (
     # relation, words before the subject, between subject and value; the most particular first
     ("head of government", "The name of the current head of the ", " government is "),
@@ -77,6 +77,8 @@ RELATIONS = tuple(name for name, *_ in _PHRASES)
 _SPELLINGS = (("The univeristy where ", "The university where "), ("The origianl ", "The original "))
 # A number can only open a fact after the end of another one; "the director of Apollo 13. 14. ..." has one there, not two.
 _NUMBER = re.compile(r"(?:(?<=[.!?:])\s+|\A\s*|\n\s*)(\d{1,9})\.(?=\s|\Z)")
+# "A. B. Lee": such a stop ends no sentence.
+_INITIAL = re.compile(r"\b[A-Z]\.$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Fact:
 
     @property
     def numbered(self) -> str:
-        """The sentence with its number: "34. Chanel was founded by Andy Warhol."."""
+        """The sentence with its number: "34. Acme was founded by Ann Lee."."""
         return self.text if self.serial is None else f"{self.serial}. {self.text}"
 
 
@@ -115,9 +117,10 @@ class FactList(NamedTuple):
 
     @property
     def sound(self) -> bool:
-        """Whether it is one: at least half of the facts have a known phrase. A list of other things is none."""
-        known = sum(fact.relation is not None for fact in self.facts)
-        return known > 0 and 2 * known >= len(self.facts)
+        """Whether it is one: at least half of the facts have a known phrase, the last, which may be cut, apart."""
+        whole = self.facts[:-1] or self.facts
+        known = sum(fact.relation is not None for fact in whole)
+        return known > 0 and 2 * known >= len(whole)
 
 
 @lru_cache(maxsize=65536)
@@ -169,14 +172,17 @@ def fact_list(text: str) -> FactList:
 
 @lru_cache(maxsize=65536)
 def facts_in(text: str) -> tuple[Fact, ...]:
-    """All facts of a text: its numbered ones, or else those of a known phrase: the whole text, or its sentences."""
+    """All facts of a text: its numbered ones or, where it has no numbers, those of its sentences whose phrase is known."""
     listed = fact_list(text)
     if listed.facts:
         return listed.facts
-    for parts in ([text], sentences(text)):
-        if found := tuple(fact for part in parts if (fact := parse_fact(part)).relation is not None):
-            return found
-    return ()
+    parts: list[str] = []
+    for sentence in sentences(text):
+        if parts and _INITIAL.search(parts[-1]):
+            parts[-1] += f" {sentence}"
+        else:
+            parts.append(sentence)
+    return tuple(fact for part in parts if (fact := parse_fact(part)).relation is not None)
 
 
 def newest(facts: Iterable[Fact]) -> dict[tuple[str, str], Fact]:
