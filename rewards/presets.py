@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from memenvs.errors import SettingsError, did_you_mean
+from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 from rewards.credit.registry import ESTIMATORS
 from rewards.credit.wrapper import CreditReward
 from rewards.memalpha_wrapper import MemAlphaReward
@@ -72,10 +72,10 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
     module, name = reward.split(":", 1)
     try:
         wrapper = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever the module does when it is imported
         raise SettingsError(
-            f"the reward {reward!r} cannot be imported: {error}; expected module:Class, the module installed or in the "
-            "current directory"
+            f"the reward {reward!r} cannot be imported: {type(error).__name__}: {error}; expected module:Class, the module "
+            "installed or in the current directory"
         ) from error
     return _made(wrapper, env, reward, arguments)
 
@@ -83,10 +83,12 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
 def _made(wrapper: Any, env: gym.Env[Any, Any], reward: str, arguments: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
         made = wrapper(env, **arguments)
-    except TypeError as error:
+    except MemenvsError:  # says itself what was wrong
+        raise
+    except Exception as error:
         given = ", ".join(["the environment", *(f"{name}={value!r}" for name, value in arguments.items())])
         raise SettingsError(
-            f"the reward {reward!r} does not take these arguments: {error}; it is called with {given}"
+            f"the reward {reward!r} could not be made: {type(error).__name__}: {error}; it is called with {given}"
         ) from error
     if not isinstance(made, gym.Env):
         raise SettingsError(

@@ -95,7 +95,7 @@ def test_a_class_of_ones_own_by_name():
         ("finmem", {}, r"unknown reward 'finmem'; known: raw, outcome.*Did you mean 'finemem'"),
         ("evidence_cited", {}, "Did you mean 'evidence-cited'"),
         ("", {}, "unknown reward ''"),
-        ("no_such_module_here:Reward", {}, "cannot be imported: No module named"),
+        ("no_such_module_here:Reward", {}, "cannot be imported: ModuleNotFoundError: No module named"),
         ("rewards:NoSuchReward", {}, "cannot be imported: .*NoSuchReward"),
         (":Reward", {}, "cannot be imported"),
         (".wrappers:FormatReward", {}, "cannot be imported"),
@@ -103,14 +103,25 @@ def test_a_class_of_ones_own_by_name():
         (f"{__name__}:NoWrapper", {}, "gave NoWrapper; expected a gymnasium.Wrapper"),
         (f"{__name__}:TERMS", {}, "not callable; it is called with the environment$"),
         (f"{__name__}:Custom", {"bonos": 1}, "it is called with the environment, bonos=1"),
-        ("finemem", {"betta": 0.5}, "does not take these arguments: .*betta"),
-        ("rewards:FormatReward", {"wheight": 0.5}, "does not take these arguments: .*wheight"),
+        ("finemem", {"betta": 0.5}, "'finemem' could not be made: TypeError: .*betta"),
+        ("rewards:FormatReward", {"wheight": 0.5}, "could not be made: TypeError: .*wheight.*it is called with"),
         ("finemem", {"beta": 5}, r"beta must be in \[0, 1\]"),
     ],
 )
 def test_what_cannot_be_made_is_refused(reward, arguments, message):
     with pytest.raises(SettingsError, match=message):
         wrap_reward(make(), reward, **arguments)
+
+
+@pytest.mark.parametrize("place", ["import", "constructor"])
+def test_whatever_fails_in_a_class_of_ones_own_is_explained_with_its_cause(tmp_path, monkeypatch, place):
+    fails = "{}['limit']"
+    text = fails if place == "import" else f"def Mine(env):\n    return {fails}\n"
+    (tmp_path / f"fails_at_{place}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match="KeyError: 'limit'") as caught:
+        wrap_reward(make(), f"fails_at_{place}:Mine")
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_a_preset_that_needs_chunk_questions_says_so():

@@ -6,35 +6,15 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from sampler_groups import EMBEDDINGS, POOL, group, make, play
 
-from memenvs.errors import DataError, SettingsError
-from memenvs.streams import Chunk, Question, Stream
-from trainers.slots import compensation, difficulty, filters
+from memenvs.errors import SettingsError
+from trainers.slots import compensation, filters
 from trainers.slots.replay import RolloutReplay
 from trainers.slots.samplers import SAMPLERS
-from trainers.slots.sampling import GroupView, Replayed, gather, generator, seed_pool, stream_seed
+from trainers.slots.sampling import GroupView, gather, seed_pool, stream_seed
 
 NAN = float("nan")
-POOL = list(range(100, 120))
-EMBEDDINGS = np.random.default_rng(0).normal(size=(len(POOL), 4))
-
-
-def group(outcomes, rewards=None, lengths=None, stream=0):
-    """A group; NaN outcomes are failed rollouts."""
-    outcomes = np.array(outcomes, float)
-    rewards = np.repeat(outcomes[:, None], 2, axis=1) if rewards is None else np.array(rewards, float)
-    lengths = np.ones(len(outcomes)) if lengths is None else np.array(lengths, float)
-    return GroupView(stream, rewards, outcomes, lengths, np.isnan(outcomes))
-
-
-def make(name, **settings):
-    needs = {
-        "npr": {"pool": POOL},
-        "dots": {"pool": POOL, "embeddings": EMBEDDINGS, "references": 5, "tau": 0.1},
-    }
-    return SAMPLERS[name](**{"seed": 7} | needs.get(name, {}) | settings)
 
 
 def rows(mask):
@@ -148,12 +128,6 @@ def test_updates_differ_in_their_order():
     assert len({tuple(make("uniform", pool=POOL).streams(update, 5)) for update in range(20)}) == 20
 
 
-def test_many_is_about_the_group_size():
-    assert make("many").group_size == 512
-    assert make("many", group_size=64).group_size == 64
-    assert make("uniform").group_size is None
-
-
 def test_learnt_streams_are_not_drawn_again():
     """Vector 06: pass rates .95, .4 and 0 against .9."""
     sampler = make("npr", pool=[1, 2, 3])
@@ -162,7 +136,9 @@ def test_learnt_streams_are_not_drawn_again():
     assert [stream in sampler.streams(1, 2) for stream in (1, 2, 3)] == [False, True, True]
     sampler.observe(1, [group([0.9, 0.9], stream=2), group([NAN, NAN], stream=3)], [None, None])
     assert sampler.streams(2, 2) == [3, 3]
+    assert sampler.exhausted() is None
     sampler.observe(2, [group([1, 1], stream=3)], [None])
+    assert "all 3 streams" in sampler.exhausted()
     with pytest.raises(SettingsError, match=r"all 3 streams .* nothing is left"):
         sampler.streams(3, 1)
 
@@ -170,152 +146,6 @@ def test_learnt_streams_are_not_drawn_again():
 def test_npr_also_drops_samples_without_variance():
     (mask,) = make("npr").select(0, [group([1, 0], [[1, 1], [1, 0]])])
     assert mask.tolist() == [[False, True], [False, True]]
-
-
-# Difficulty
-
-
-def test_difficulty_is_predicted_by_attention():
-    """Vector 21."""
-    references = [[1, 0], [0, 1], [0.6, 0.8]]
-    weights = difficulty.attention([[1, 0]], references)
-    np.testing.assert_allclose(weights, [[0.44509586542, 0.219462835908, 0.335441298671]], atol=1e-11)
-    predicted = difficulty.predict_difficulty([[1, 0]], references, [0.25, 1.0, 0.5])
-    np.testing.assert_allclose(predicted, [0.498457451599], atol=1e-11)
-
-
-def test_calibration_stretches_and_shifts_the_logit():
-    # logit(.8) = ln 4; halved by T = 2 it is ln 2, and with b = ln 3 added it is ln 6.
-    np.testing.assert_allclose(difficulty.calibrate([0.8], 2.0), [2 / 3])
-    np.testing.assert_allclose(difficulty.calibrate([0.8], 2.0, np.log(3)), [6 / 7])
-    assert np.isfinite(difficulty.calibrate([0.0, 1.0], 0.1)).all()
-
-
-def test_selection_prefers_middling_difficulty():
-    """Vector 21."""
-    predicted = [0.5, 0.499, 0.7, 0.1]
-    sharp = difficulty.selection_probabilities(predicted, 0.5, 1e-3)
-    np.testing.assert_allclose(sharp, [0.73105857863, 0.26894142137, 1.01170942781e-87, 1.40010116321e-174], rtol=1e-9)
-    soft = difficulty.selection_probabilities(predicted, 0.5, 0.1)
-    np.testing.assert_allclose(soft, [0.466483018798, 0.461841435208, 0.0631316114741, 0.00854393452003], atol=1e-11)
-
-
-def test_the_budget_of_fresh_groups():
-    """Vector 21: B = 8, sigma = .5, mu = 2 gives 8 fresh groups per block and 4 replayed ones per update."""
-    assert 2 * difficulty.fresh_share(8, 0.5) == 8
-    assert 8 - difficulty.fresh_share(8, 0.5) == 4
-    assert [difficulty.fresh_share(1, 0.5), difficulty.fresh_share(10, 0.1), difficulty.fresh_share(3, 0.01)] == [
-        1,
-        1,
-        1,
-    ]
-
-
-def seen(stream, entry=None):
-    """A group whose outcomes are made from the stream's number: a third of the streams is solved."""
-    return group([1.0] * 3 if stream % 3 == 0 else [0.0, (stream % 10) / 10, 1.0], stream=stream)
-
-
-def play(sampler, updates, count=4, first=0):
-    """What each update trained on."""
-    log = []
-    for update in range(first, updates):
-        drawn = gather(sampler, update, count, lambda stream, number: [stream, number], seen)
-        log.append((drawn.groups, drawn.fresh, drawn.references, [mask.tolist() for mask in drawn.masks]))
-    return log
-
-
-def test_dots_measures_every_other_update_and_replays_half():
-    log = play(make("dots"), 6)
-    assert [references for *_, references, _ in log] == [5, 0, 5, 0, 5, 0]
-    assert [fresh for _, fresh, *_ in log] == [4, 2, 2, 2, 2, 2]  # nothing to replay at first
-    assert all(len(groups) == 4 for groups, *_ in log)
-    # Within a block no stream is rolled out twice.
-    assert len({entry[0] for groups, fresh, *_ in log[2:4] for entry in groups[:fresh]}) == 4
-    # What is replayed was stored before.
-    assert all(entry in log[0][0] for entry in log[1][0][2:])
-
-
-def test_dots_draws_what_it_predicts_to_be_middling():
-    # Streams of three kinds whose embeddings tell them apart, and references of all kinds.
-    kinds = np.arange(len(POOL)) % 3
-    sampler = make("dots", embeddings=np.eye(3)[kinds], references=len(POOL), tau=1e-3, sigma=1.0)
-    outcome = np.array([0.0, 0.5, 1.0])
-    views = [group([outcome[k]] * 2, stream=stream) for stream, k in zip(POOL, kinds, strict=True)]
-    assert sorted(sampler.references(0)) == POOL
-    sampler.observe_references(0, views)
-    np.testing.assert_allclose(sampler.predicted()[:3], outcome, atol=1e-4)
-    assert {kinds[stream - 100] for stream in sampler.streams(0, 7)} == {1}
-
-
-def test_draws_without_replacement_follow_the_probabilities():
-    sampler_of = lambda seed: make("dots", seed=seed, pool=[0, 1, 2], embeddings=np.eye(3), references=3, tau=0.25)  # noqa: E731
-    firsts = []
-    for seed in range(400):
-        sampler = sampler_of(seed)
-        sampler.observe_references(0, [group([m] * 2, stream=s) for s, m in enumerate([0.5, 0.25, 1.0])])
-        firsts.append(sampler.streams(0, 1)[0])
-    share = np.bincount(firsts, minlength=3) / 400
-    # exp(0), exp(-1), exp(-2), normalised; four standard errors.
-    np.testing.assert_allclose(share, np.exp([0, -1, -2]) / np.exp([0, -1, -2]).sum(), atol=0.1)
-
-
-def test_embeddings_tell_streams_of_different_words_apart():
-    def stream(i, *texts):
-        return Stream(str(i), "builtin", tuple(map(Chunk, texts)), (Question("q", ("a",), "builtin-fact"),))
-
-    found = difficulty.stream_embeddings(
-        [stream(0, "the cat sat", "on the mat"), stream(1, "mat on the sat", "cat the"), stream(2, "stock market news")]
-    )
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
-    assert found[0] @ found[1] == pytest.approx(1)
-    assert abs(found[0] @ found[2]) < 0.5
-
-
-# Replay
-
-
-def stored(stream, mean, entry=None):
-    return Replayed(stream, mean, np.ones((2, 3), bool), entry)
-
-
-def test_replay_keeps_the_last_occurrence_and_nothing_solved_or_lost():
-    """Vector 21."""
-    replay = RolloutReplay(capacity=4)
-    for name, mean in [("a", 0.5), ("b", 1.0), ("a", 0.25), ("c", 0.0), ("d", 0.75)]:
-        replay.add(stored(ord(name), mean))
-    assert [f"{chr(item.stream)}({item.mean})" for item in replay.items] == ["a(0.25)", "d(0.75)"]
-
-
-def test_a_stream_that_is_solved_now_leaves_the_replay():
-    replay = RolloutReplay()
-    replay.add(stored(1, 0.5))
-    replay.add(stored(1, 1.0))
-    assert len(replay) == 0
-    replay.add(stored(1, NAN))  # a group that failed as a whole
-    assert len(replay) == 0
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=30), st.integers(1, 7))
-def test_replay_holds_each_stream_once_and_never_more_than_its_capacity(items, capacity):
-    replay = RolloutReplay(capacity=capacity)
-    for number, (stream, mean) in enumerate(items):
-        replay.add(stored(stream, mean, number))
-    newest = {stream: (number, mean) for number, (stream, mean) in enumerate(items)}
-    assert len(replay) <= capacity
-    assert len({item.stream for item in replay.items}) == len(replay)
-    assert all(newest[item.stream] == (item.entry, item.mean) and 0 < item.mean < 1 for item in replay.items)
-    sample = replay.sample(3, generator(0, 0, "replay"))
-    assert len({item.stream for item in sample}) == min(3, len(replay))
-
-
-def test_entries_are_written_by_the_trainers_own_functions():
-    replay = RolloutReplay(encode=lambda entry: sorted(entry), decode=frozenset)
-    replay.add(stored(1, 0.5, frozenset({3, 2})))
-    again = RolloutReplay(encode=lambda entry: sorted(entry), decode=frozenset)
-    again.restore(json.loads(json.dumps(replay.state())))
-    (item,) = again.items
-    assert (item.stream, item.mean, item.entry, item.mask.tolist()) == (1, 0.5, frozenset({2, 3}), [[True] * 3] * 2)
 
 
 # The whole slot
@@ -380,7 +210,6 @@ def test_gather_gives_up_at_the_limit():
         (lambda: make("dots", embeddings=EMBEDDINGS[:3]), r"\(20, h\).*\(3, 4\)"),
         (lambda: make("dots", references=21), "at most the pool's 20"),
         (lambda: make("dots", tau=0), "tau must be a finite number above 0"),
-        (lambda: make("many", group_size=1), "group_size must be at least 2"),
         (lambda: make("compensation", every=0), "every must be at least 1"),
         (lambda: RolloutReplay(capacity=0), "capacity must be at least 1"),
         (lambda: GroupView(0, np.ones((2, 3)), np.ones(3), np.ones(2), np.zeros(2, bool)), r"\(G, T\).*\(3,\)"),
@@ -389,13 +218,6 @@ def test_gather_gives_up_at_the_limit():
 def test_settings_that_cannot_work_are_refused(call, message):
     with pytest.raises(SettingsError, match=message):
         call()
-
-
-def test_a_state_of_another_pool_is_refused():
-    sampler = make("dots")
-    sampler.observe_references(0, [group([0, 1], stream=POOL[0])])
-    with pytest.raises(DataError, match="another pool.*100"):
-        make("dots", pool=range(20)).restore(sampler.state())
 
 
 def test_a_pool_of_seeds_holds_different_streams():

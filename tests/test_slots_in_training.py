@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from agents.candidate import load_policy
-from memenvs.errors import MemenvsError, SettingsError
+from memenvs.errors import SettingsError
 from trainers import checkpoint
 from trainers.grpo import train
-from trainers.local_rollouts import local_rollouts
 from trainers.parts import Parts
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings, TrainSettings
@@ -81,6 +80,21 @@ def test_every_other_choice_trains(tmp_path, slot, name):
     lines = run(tmp_path, replace(SMALL, slots=chosen, judge_model=asked))
     if name == "consensus":
         assert all(0 < line["judge/identical"] <= 1 for line in lines if "judge/identical" in line)
+
+
+def test_many_rollouts_raise_the_learning_rate():
+    rates = [
+        Parts(replace(SMALL, group_size=size, slots=Slots(sampler=sampler))).optimiser.param_groups[0]["lr"]
+        for size, sampler in ((32, "uniform"), (32, "many"), (8, "many"))
+    ]
+    assert rates == pytest.approx([0.003, 0.006, 0.003])  # with the square root of 32 / 8
+
+
+def test_raw_beside_a_group_that_compares_single_steps_warns():
+    with pytest.warns(UserWarning, match="only the last step learns"):
+        parts = Parts(replace(SMALL, reward="raw", slots=Slots(preset="finemem")))
+    (table,) = advantages([parts.play(0, 3, 0)], parts.slots)
+    assert (table[:, :-1] == 0).all()
 
 
 def test_slots_that_were_given_win_over_the_preset():
@@ -188,35 +202,6 @@ def test_leaves_of_a_tree_share_their_first_half():
         assert group.states[even][:3] == group.states[odd][:3]
         assert [d.message for d in group.decisions[even][:2]] == [d.message for d in group.decisions[odd][:2]]
     assert group.states[0][3] != group.states[2][3]
-
-
-def test_local_re_rollouts_start_from_the_rollouts_own_memory():
-    parts = Parts(SMALL)
-    group = parts.play(0, 3, 0)
-    reader = parts.envs[0].unwrapped.reader
-    again = local_rollouts(group, parts.policy, reader, 3, share=1.0, count=3)
-    assert again.local
-    assert again.rewards.shape == (3, 4)
-    assert all(len({row[t] for row in again.states}) == 1 for t in range(4))
-    # The recorded decision itself, played from the same memory, would get the value of the recorded memory: r_global at the end.
-    env = parts.envs[0]
-    env.reset(seed=3)
-    for t in range(3):
-        env.step(group.decisions[0][t].message)
-    for k in range(3):
-        fresh = Parts(SMALL).envs[0]
-        fresh.reset(seed=3)
-        for t in range(3):
-            fresh.step(group.decisions[0][t].message)
-        _, _, _, _, info = fresh.step(again.decisions[k][3].message)
-        assert again.rewards[k, 3] == pytest.approx(info["r_global"])
-
-
-def test_unequal_states_in_a_local_group_raise():
-    parts = Parts(replace(SMALL, slots=Slots(group="local")))
-    whole = replace(parts.play(0, 3, 0), local=True)  # rollouts with memories of their own
-    with pytest.raises(MemenvsError, match="snapshot"):
-        advantages([whole], parts.slots)
 
 
 def test_a_stored_group_comes_back_as_it_was():

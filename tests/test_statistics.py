@@ -56,3 +56,10 @@ def test_groups_are_resampled_whole():
 def test_a_constant_side_correlates_with_nothing_and_no_pairs_with_nothing_known():
     assert bootstrap_pearson([[[0.3, 1.0], [0.3, 2.0]], [[0.3, 5.0]]]) == (0.0, 0.0, 0.0)
     assert np.isnan(bootstrap_pearson([[], []]).mean)
+
+
+def test_groups_are_pooled_before_they_are_correlated():
+    first, second = np.array([[1.0, 1.0], [-1.0, -1.0]]), np.array([[1.0, -3.0], [-1.0, 3.0]])
+    # Sums over the four pairs: xy 1 + 1 - 3 - 3 = -4, xx 4, yy 20.
+    assert bootstrap_pearson([first, second]).mean == pytest.approx(-4 / 80**0.5)
+    assert bootstrap_pearson([first, second, np.empty((0, 2))]).mean == pytest.approx(-4 / 80**0.5)

@@ -80,7 +80,9 @@ def report(
         if name in found
     }
     final = dict(zip(names, outcomes[FINAL].value.tolist(), strict=True))
-    study_figure(panels, final, next(iter(predictions.values()))[FINAL], settings.out / f"study{end}.png", title)
+    kinds: dict[str, str] = {method.name: method.kind for method in methods}
+    first = next(iter(predictions.values()))[FINAL]
+    study_figure(panels, final, kinds, first, settings.out / f"study{end}.png", title)
     console.print(
         f"written to {settings.out}: study{end}.json, study{end}.csv, predictions{end}.csv, study{end}.png, runs/"
     )

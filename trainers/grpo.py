@@ -73,7 +73,8 @@ def train(
         scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
         log.write(0, _heldout(scores) | parts.cost())
 
-    for update in range(first, settings.updates):
+    update, ended = first, parts.sampler.exhausted()
+    while update < settings.updates and ended is None:
         drawn = parts.draw(update)
         values = parts.values(drawn.groups)
         weights = advantages(drawn.groups, slots, values)
@@ -90,18 +91,25 @@ def train(
             parts.optimiser.step()
             line |= {"train/loss": float(loss.detach()), "train/entropy": float(entropies.detach().mean())}
         parts.fit_critic(drawn.groups, weights, values)
-        parts.reset_reference(update + 1, batch.decisions, reference)
+        update += 1
+        parts.reset_reference(update, batch.decisions, reference)
 
-        if (update + 1) % settings.eval_every == 0 or update + 1 == settings.updates:
+        ended = parts.sampler.exhausted()
+        last = update == settings.updates or ended is not None
+        if update % settings.eval_every == 0 or last:
             line |= _heldout(evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams]))
-        log.write(update + 1, line | parts.cost())
-        if (update + 1) % settings.checkpoint_every == 0 or update + 1 == settings.updates:
-            parts.save(folder, update + 1)
-        progress(update + 1, line)
+        log.write(update, line | parts.cost())
+        if update % settings.checkpoint_every == 0 or last:
+            parts.save(folder, update)
+        progress(update, line)
 
     log.close()
+    if update == settings.updates:
+        ended = None
+    if ended is not None:
+        warnings.warn(f"the run ended after {update} of {settings.updates} updates: {ended}", stacklevel=2)
     scores = evaluate_policy(heldout, policy, held_out_streams[: settings.final_streams])
-    _write_result(settings, folder, heldout[0], scores, parts)
+    _write_result(settings, folder, heldout[0], scores, parts, update, ended)
     return policy, scores
 
 
@@ -110,9 +118,10 @@ def _line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
     whole = [(group, ~group.failed) for group in groups if not group.failed.all()]
     line = {
         "train/failures": float(sum(group.failed.sum() for group in groups)),
-        "train/valid_share": float(np.mean([group.valid_share for group in groups])),
         "train/decisions": float(decisions),
     }
+    if groups:  # an update may train stored groups alone
+        line["train/valid_share"] = float(np.mean([group.valid_share for group in groups]))
     if groups and not whole:
         reason = next((record.failure for record in groups[0].records if record.failure), "its reward is NaN")
         warnings.warn(f"every rollout of an update failed, and it taught nothing: {reason}", stacklevel=3)
@@ -143,11 +152,21 @@ def _open(settings: TrainSettings, folder: Path, resume: bool, parts: Parts) -> 
     return 0 if newest is None else parts.load(newest)
 
 
-def _write_result(settings: TrainSettings, folder: Path, env: Any, scores: list[EpisodeScore], parts: Parts) -> None:
+def _write_result(
+    settings: TrainSettings,
+    folder: Path,
+    env: Any,
+    scores: list[EpisodeScore],
+    parts: Parts,
+    updates: int,
+    ended: str | None,
+) -> None:
     result = facts(
         env,
         seed=settings.seed,
         settings=settings.to_json(),
+        updates=updates,
+        ended=ended,
         r_global=plain(mean_r_global(scores)),
         memory_share=memory_share(scores),
         cost=parts.cost(),

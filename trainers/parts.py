@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,6 +19,7 @@ from agents.base import View
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
 from memenvs.episode import Observation
 from memenvs.errors import DataError, SettingsError
+from memenvs.reading import CachedReader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
 from trainers.critic import Critic
@@ -72,6 +74,13 @@ class Parts:
             raise SettingsError(
                 f'the mix {self.slots.mix!r} works on reward terms, and the reward "raw" has none; choose another reward'
             )
+        if settings.credit == "raw" and settings.slots.stepwise:
+            warnings.warn(
+                'the reward "raw" pays at the last step alone and the group "step" compares rewards step by step: only the last '
+                'step learns. Take the reward "outcome", which pays at every step, or the group "trajectory", which compares '
+                "returns",
+                stacklevel=2,
+            )
         self.sampler = self._sampler()
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
@@ -96,8 +105,6 @@ class Parts:
             arguments["references"] = min(16, len(arguments["pool"]))
         if name in ("zero_variance", "npr"):
             arguments["stepwise"] = self.slots.stepwise
-        if name == "many":
-            arguments["group_size"] = settings.group_size
         return resolve("sampler", name)(seed=settings.seed, **arguments)
 
     def _stream(self, seed: int) -> Any:
@@ -122,12 +129,16 @@ class Parts:
     def _relive(self, groups: Sequence[Group]) -> list[Group]:
         if self.slots.group != "local":
             return []
-        reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
+        reader = CachedReader(self.envs[0].unwrapped.reader)  # type: ignore[attr-defined]
         found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
+        self._calls += reader.calls
         return [group for group in found if group is not None]
 
     def cost(self) -> dict[str, float]:
-        """What the run has cost so far: episodes played, and readings for credit where the reward says how many."""
+        """What the run has cost so far: episodes played, and readings for credit.
+
+        These are readings of rewards that say how many, and of local re-rollouts.
+        """
         calls = [layer.reader_calls for env in self.envs for layer in layers(env) if hasattr(layer, "reader_calls")]
         return {"episodes": float(self._episodes), "credit_calls": float(self._calls + sum(calls))}
 

@@ -2,7 +2,8 @@
 
 * `fidelity` - within an episode, against exact step Shapley values phi: all measures below at once.
 * `linear_datamodelling_score` - within an episode, without phi.
-* `advantage_fidelity`, `pooled_pearson` - over a group: the advantage an optimiser would use against the true one.
+* `advantage_fidelity` - over a group: the advantage an optimiser would use, beside the true one, to be pooled over
+  groups and correlated.
 
 Conventions: numbers within 1e-9 of the largest magnitude of their vector are ties, because sums over coalitions carry rounding.
 A correlation with a constant vector is 0 and such an episode counts as degenerate. Credit with a NaN is of a failed episode, which
@@ -11,7 +12,6 @@ belongs in no statistics, and is refused. SciPy is imported when first needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,7 +130,7 @@ def linear_datamodelling_score(c: ArrayLike, game: StepGame, subsets: int = 64, 
 
 
 def advantage_fidelity(credit: ArrayLike, true_advantage: ArrayLike, eps: float = 1e-6) -> Array:
-    """The advantage that a per-step group would get from an estimate, beside the true one; for `pooled_pearson`.
+    """The advantage that a per-step group would get from an estimate, beside the true one.
 
     Estimated: (c - mean) / (std + eps) over the group, per step, with ddof 1; 0 where the group's credit is equal. True: A less its
     mean over the group, per step.
@@ -161,22 +161,6 @@ def advantage_fidelity(credit: ArrayLike, true_advantage: ArrayLike, eps: float 
     # Equal credit leaves rounding noise of the mean, which a small eps would blow up.
     z = np.where(estimated.max(axis=0) == estimated.min(axis=0), 0.0, z)
     return np.stack([z.ravel(), (true - true.mean(axis=0)).ravel()], axis=1)
-
-
-def pooled_pearson(pairs: Iterable[ArrayLike]) -> float:
-    """Pearson correlation over the pairs of many groups; 0 where one side is constant.
-
-    Args:
-        pairs: arrays (n, 2), as `advantage_fidelity` gives them.
-
-    Raises:
-        SettingsError: fewer than two pairs altogether.
-    """
-    tables = [np.asarray(table, np.float64).reshape(-1, 2) for table in pairs]
-    table = np.concatenate(tables) if tables else np.empty((0, 2))
-    if len(table) < 2:
-        raise SettingsError(f"a correlation needs at least 2 pairs, got {len(table)}; did every rollout fail?")
-    return _pearson(table[:, 0], table[:, 1])
 
 
 def _vectors(c: ArrayLike, phi: ArrayLike) -> tuple[Array, Array]:

@@ -51,8 +51,8 @@ def report(
             console.print(table)
     if ceiling:
         console.print(
-            f"noise ceiling of advantage fidelity: {ceiling['ceiling']:.2f} "
-            f"(halves of the truth correlate at {ceiling['split_half']:.2f})"
+            f"noise of the true advantages: the exact ones, not normalised, would correlate with them at {ceiling['ceiling']:.2f} "
+            f"(halves at {ceiling['split_half']:.2f}); normalised over a group, a perfect estimate stays below that"
         )
     for data in dict.fromkeys(cell.data for cell, _ in results):
         counts = {result["fitted_on"] for cell, result in results if cell.data == data and "fitted_on" in result}

@@ -74,23 +74,24 @@ def predict_difficulty(
     return calibrate(weights @ np.asarray(difficulties, np.float64), temperature, bias)
 
 
-def selection_probabilities(difficulty: ArrayLike, alpha: float = 0.5, tau: float = 1e-3) -> Array:
-    """P(stream) in proportion to exp(-|d - alpha| / tau), (N,); sums to 1."""
-    logits = _preference(difficulty, alpha, tau)
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
-
-
-def _preference(difficulty: ArrayLike, alpha: float, tau: float) -> Array:
+def preference(difficulty: ArrayLike, alpha: float = 0.5, tau: float = 1e-3) -> Array:
+    """Log P(stream) up to a constant, (N,): -|d - alpha| / tau. As a logarithm it keeps apart what P would round to 0."""
     return -np.abs(np.asarray(difficulty, np.float64) - alpha) / tau
 
 
-def fresh_share(count: int, sigma: float = 0.5) -> int:
-    """Groups of an update that are rolled out, of ``count``: ceil(sigma count), the rest is replayed; at least 1.
+def fresh_share(count: int, sigma: float = 0.5, place: int = 0) -> int:
+    """Groups of an update that are rolled out, of ``count``; the rest is replayed.
 
-    Over a block of mu updates that is a fresh budget of mu sigma B.
+    Over a block of mu updates that is a fresh budget of ceil(mu sigma count), spread evenly and early: so an update of a single
+    group rolls it out, and one further on in the block replays one.
+
+    Args:
+        count: groups of an update.
+        sigma: share of fresh ones.
+        place: of the update in its block, from 0.
     """
-    return max(1, math.ceil(sigma * count - 1e-9))
+    before, after = (math.ceil(sigma * count * updates - 1e-9) for updates in (place, place + 1))
+    return after - before
 
 
 def stream_embeddings(streams: Sequence[Stream], size: int = 256) -> Array:
@@ -114,7 +115,7 @@ class Dots(Uniform):
     """Difficulty-targeted streams and rollout replay.
 
     Every ``mu`` updates a few reference streams are rolled out, the difficulty of all others is predicted from theirs, and the
-    streams of the next ``mu`` updates are drawn without replacement in proportion to `selection_probabilities`. Of an update's
+    streams of the next ``mu`` updates are drawn without replacement by `preference`. Of an update's
     groups `fresh_share` are rolled out; the others are replayed, as far as there are any.
 
     Args:
@@ -122,7 +123,7 @@ class Dots(Uniform):
         embeddings: (N, h) one row per stream of the pool, in its order, for instance `stream_embeddings`.
         references: reference streams, drawn anew each time; published: 256.
         mu: updates between two predictions; published: 2.
-        alpha, tau: see `selection_probabilities`; published: .5 and 1e-3.
+        alpha, tau: see `preference`; published: .5 and 1e-3.
         sigma: share of fresh groups; published: .5. 1 replays nothing.
         scale: see `attention`. sqrt(h) needs the long embeddings of a trained adapter: unit vectors, whose dot products are at
             most 1, would give every stream nearly the same prediction.
@@ -200,7 +201,9 @@ class Dots(Uniform):
 
     def recall(self, update: int, count: int) -> list[Replayed]:
         """Stored groups for the places that are not fresh."""
-        return self.replay.sample(count - fresh_share(count, self.sigma), generator(self.seed, update, "replay"))
+        return self.replay.sample(
+            count - fresh_share(count, self.sigma, update % self.mu), generator(self.seed, update, "replay")
+        )
 
     def streams(self, update: int, count: int) -> list[int]:
         """The block's next streams."""
@@ -212,7 +215,7 @@ class Dots(Uniform):
             order = rng.permutation(len(self.pool))
         else:
             # The largest of log P plus Gumbel noise are a draw without replacement, also where P underflows.
-            noisy = _preference(predicted, self.alpha, self.tau) + rng.gumbel(size=len(self.pool))
+            noisy = preference(predicted, self.alpha, self.tau) + rng.gumbel(size=len(self.pool))
             order = np.argsort(-noisy, kind="stable")
         fresh = count - len(self.recall(update, count))
         return cycle(self.pool, order, fresh, self.taken if self.block == block else 0)

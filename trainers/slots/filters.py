@@ -124,7 +124,7 @@ class NoPositiveResampling(ZeroVariance):
         stepwise: see `ZeroVariance`.
 
     Raises:
-        SettingsError: no pool, a threshold outside (0, 1], or, from `streams`, no stream is left.
+        SettingsError: no pool, a threshold outside (0, 1], or, from `streams`, no stream is left (`exhausted` says so before).
 
     Source: arXiv 2510.13786.
     """
@@ -140,15 +140,25 @@ class NoPositiveResampling(ZeroVariance):
         self.threshold = check_share("threshold", threshold)
         self.rates: dict[int, float] = {}
 
+    def _left(self) -> list[int]:
+        assert self.pool is not None
+        return [stream for stream in self.pool if keep_after_pass(self.rates.get(stream, 0.0), self.threshold)]
+
+    def exhausted(self) -> str | None:
+        """Once every stream of the pool is learnt."""
+        if self._left():
+            return None
+        assert self.pool is not None
+        return (
+            f"all {len(self.pool)} streams of the pool have a pass rate of {self.threshold} or more: nothing is left to learn; "
+            "a larger pool or a higher threshold goes on"
+        )
+
     def streams(self, update: int, count: int) -> list[int]:
         """Streams of the pool that are not learnt yet."""
-        assert self.pool is not None
-        left = [stream for stream in self.pool if keep_after_pass(self.rates.get(stream, 0.0), self.threshold)]
-        if not left:
-            raise SettingsError(
-                f"all {len(self.pool)} streams of the pool have a pass rate of {self.threshold} or more: nothing is left to learn; "
-                "end the run here, or give a larger pool or a higher threshold"
-            )
+        if (reason := self.exhausted()) is not None:
+            raise SettingsError(reason)
+        left = self._left()
         return cycle(left, generator(self.seed, update, "streams").permutation(len(left)), count)
 
     def observe(self, update: int, groups: Sequence[GroupView], entries: Sequence[Any]) -> None:

@@ -4,7 +4,6 @@
 * `Replayed` - a stored group that is trained again.
 * `Sampler` - what every choice can do.
 * `Uniform` - all streams, all valid samples: the default, and the base of the others.
-* `Many` - `Uniform` with many rollouts per stream (BroRL).
 * `gather` - the rollouts of one update, as a sampler wants them.
 
 A stream is a whole number that the sampler never looks inside: a reset seed, or an index into a dataset. Every choice is a pure
@@ -86,10 +85,12 @@ class Replayed:
 class Sampler(Protocol):
     """What every choice of the slot can do; `gather` calls it in the order of the methods."""
 
-    group_size: int | None
-    """G, where the choice is about it; None leaves it to the trainer's settings."""
     pool: list[int] | None
     """Streams to come back to; None where every stream is a fresh one."""
+
+    def exhausted(self) -> str | None:
+        """Why no stream is left to learn from, so that the run ends here; None as long as there is one."""
+        ...
 
     def references(self, update: int) -> list[int]:
         """Streams to roll out for `observe_references` before this update; they are not trained."""
@@ -140,8 +141,6 @@ class Uniform:
         SettingsError: a negative seed, an empty pool or one with a stream twice.
     """
 
-    group_size: int | None = None
-
     def __init__(self, seed: int = 0, pool: Sequence[int] | None = None) -> None:
         self.seed = whole("seed", seed, 0)
         self.pool = None if pool is None else [int(stream) for stream in pool]
@@ -150,6 +149,10 @@ class Uniform:
                 f"the pool needs at least one stream and none of them twice, got {len(self.pool)} of which "
                 f"{len(set(self.pool))} differ"
             )
+
+    def exhausted(self) -> str | None:
+        """Never."""
+        return None
 
     def references(self, update: int) -> list[int]:
         """None."""
@@ -185,24 +188,6 @@ class Uniform:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Nothing to restore."""
-
-
-class Many(Uniform):
-    """Many rollouts of few streams: BroRL has N = 512 per stream, where others have 16.
-
-    It says its group size and nothing else. The learning rate that goes with a larger batch, in proportion to the square root
-    of its size, is in `trainers.scaling`.
-
-    Args:
-        seed, pool: see `Uniform`.
-        group_size: G.
-
-    Source: BroRL, arXiv 2510.01180.
-    """
-
-    def __init__(self, seed: int = 0, pool: Sequence[int] | None = None, group_size: int = 512) -> None:
-        super().__init__(seed, pool)
-        self.group_size = whole("group_size", group_size, 2)
 
 
 @dataclass(frozen=True, slots=True)
