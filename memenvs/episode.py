@@ -262,7 +262,20 @@ class Episode:
             memory=self.bank.items,
             failure=self.failure,
             settings=kept,
+            metadata=self._judging(),
         )
+
+    def _judging(self) -> dict[str, Any]:
+        """What of the stream's metadata a judge needs, by question where the data has it by question."""
+        known, total = self.stream.metadata, len(self.stream.questions)
+        found: dict[str, Any] = {}
+        for name in ("question_types", "question_ids"):
+            values = known.get(name)
+            if isinstance(values, list | tuple) and len(values) == total:
+                found[name] = [str(values[i]) for i in self._asked]
+        if points := known.get("keypoints"):
+            found["keypoints"] = [str(point) for point in points]
+        return found
 
     def snapshot(self) -> EpisodeSnapshot:
         """The state between two steps, O(1) in the memory's size.

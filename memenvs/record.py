@@ -89,6 +89,9 @@ class EpisodeRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Reader, k, limits, scoring profile, token counter, version, ``seed`` (the one given to `MemoryEnv.reset`, or None): what the
     numbers came from, in JSON's types."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What the data says about the questions and a judge of the answers must know, as far as there is any: ``question_types`` and
+    ``question_ids`` (one each per question), ``keypoints`` of a summary."""
 
     @property
     def T(self) -> int:
@@ -116,7 +119,7 @@ class EpisodeRecord:
 
         One exception: two lone surrogates side by side that form a character come back as that character.
         """
-        plain = replace(self, settings=dict(self.settings))
+        plain = replace(self, settings=dict(self.settings), metadata=dict(self.metadata))
         return json.dumps({"format": FORMAT} | asdict(plain), ensure_ascii=True)
 
     @classmethod

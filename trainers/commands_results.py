@@ -21,6 +21,7 @@ SHOWN = 90
 def rescore(
     records: Annotated[tuple[Path, ...], tyro.conf.Positional],
     profile: tuple[str, ...] = ("all",),
+    judge: str | None = None,
     entities: Path | None = None,
     examples: int = 3,
     out: Path = Path("runs/rescored"),
@@ -36,18 +37,25 @@ def rescore(
     Two evaluations beside each other:
         memenvs rescore runs/a runs/b --profile memalpha-train
 
-    A source that a profile gives to a model judge "needs a judge", a source that it does not know has "no rule", a reading that
-    failed stays "failed": all are counted, none is a 0. The column "recorded" has the scores that the records hold.
+    With a model as judge, for the sources that a profile gives to one:
+        memenvs rescore runs/evaluation --profile mab --judge http://127.0.0.1:8000/v1#Qwen/Qwen3-32B
+
+    A source that a profile gives to a model "needs a judge", a source that it does not know has "no rule", a reading that failed
+    stays "failed", a judge without a readable verdict "judge failed": all are counted, none is a 0. The column "recorded" has the
+    scores that the records hold. Verdicts are kept in the folder of the (first) evaluation, as verdicts.sqlite: the same command
+    again asks only what failed.
 
     Args:
         records: files of records, or folders of evaluations (memenvs evaluate --records).
         profile: names of scoring profiles, or all.
+        judge: address of an OpenAI-compatible server, with a model after "#" if it has several.
         entities: entity2id.json of MemoryAgentBench, which published profiles need for recommendations.
         examples: of disagreement, per agent and source.
         out: folder for rescored.json and rescored.csv.
     """
     from memenvs.scoring.recsys import load_entities
     from trainers.comparison import write_table
+    from trainers.judging import Verdicts, judge_for
     from trainers.rescoring import chosen_profiles, disagreements, opinions, refusals, rows
     from trainers.saved import agent_names, read_records, record_files
 
@@ -59,6 +67,7 @@ def rescore(
         )
     profiles = chosen_profiles(profile)
     titles = load_entities(entities) if entities else None
+    verdicts = Verdicts(judge_for(judge, records[0])) if judge else None
     files = list(dict.fromkeys(file for path in records for file in record_files(path)))
     console = _console()
     lines: list[dict[str, Any]] = []
@@ -66,16 +75,25 @@ def rescore(
     why: dict[str, str] = {}
     for name, file in zip(agent_names(files), files, strict=True):
         episodes = read_records(file)
-        found = [opinions(record, profiles, titles) for record in episodes]
+        if verdicts is not None:
+            verdicts.ask(episodes, profiles)
+        found = [opinions(record, profiles, titles, verdicts) for record in episodes]
         every = [opinion for own in found for opinion in own]
         lines += rows(name, episodes, found)
         differ += disagreements(name, every, examples)
-        why = refusals(every, titles) | why
-    facts = {"profiles": profiles, "files": [str(file) for file in files], "disagreements": differ, "refused": why}
+        why = refusals(every) | why
+    asked = verdicts.judge.name if verdicts else None
+    facts = {
+        "profiles": profiles,
+        "judge": asked,
+        "files": [str(file) for file in files],
+        "disagreements": differ,
+        "refused": why,
+    }
     write_table(lines, facts, out / "rescored")
     console.print(_scores_table(lines))
     for key, message in why.items():
-        console.print(f"refused: {key}: {message}", markup=False)
+        console.print(f"no score: {key}: {message}", markup=False)
     _show_disagreements(console, differ)
     console.print(f"written: {out / 'rescored.json'}, {out / 'rescored.csv'}", markup=False)
 
@@ -84,6 +102,7 @@ def compare(
     a: Annotated[Path, tyro.conf.Positional],
     b: Annotated[Path, tyro.conf.Positional],
     profile: str | None = None,
+    judge: str | None = None,
     entities: Path | None = None,
     out: Path = Path("runs/compared"),
 ) -> None:
@@ -109,28 +128,34 @@ def compare(
         b: what it is compared with.
         profile: score both again under this profile; otherwise the recorded scores count. Streams with questions that it does not
             score (it needs a judge, has no rule) are left out and counted.
+        judge: with a profile, address of a model for the sources that it gives to one; verdicts are kept in A's folder.
         entities: entity2id.json of MemoryAgentBench, which published profiles need for recommendations.
         out: folder for compared.json and compared.csv.
     """
     from memenvs.scoring.recsys import load_entities
     from trainers.comparison import write_table
+    from trainers.judging import Verdicts, judge_for
     from trainers.pairing import differing_settings, pair, rows
-    from trainers.rescoring import RECORDED, chosen_profiles, score_again, unscored, with_scores
+    from trainers.rescoring import RECORDED, chosen_profiles, scores_again, unscored, with_scores
     from trainers.saved import facts_of, read_records, record_files
 
     if profile is not None and len(chosen_profiles((profile,))) > 1:
         raise SettingsError("compare takes one profile; memenvs rescore shows all beside each other")
+    if judge and profile is None:
+        raise SettingsError("a judge scores under a profile: name one, for instance --profile mab")
+    verdicts = Verdicts(judge_for(judge, a)) if judge else None
     titles = load_entities(entities) if entities else None
     console = _console()
     lines: list[dict[str, Any]] = []
     pairs = []
     for (name_a, file_a), (name_b, file_b) in matched(record_files(a), record_files(b)):
         sides = [read_records(file) for file in (file_a, file_b)]
-        missing = [unscored(side, profile or RECORDED, titles) for side in sides]
+        if verdicts is not None and profile is not None:
+            verdicts.ask([record for side in sides for record in side], [profile])
+        missing = [unscored(side, profile or RECORDED, titles, verdicts) for side in sides]
         if profile is not None:
             sides = [
-                [with_scores(r, profile, [score_again(q, profile, titles) for q in r.questions]) for r in side]
-                for side in sides
+                [with_scores(r, profile, scores_again(r, profile, titles, verdicts)) for r in side] for side in sides
             ]
         paired = pair(sides[0], sides[1], (str(file_a), str(file_b)))
         found = [{"agent_a": name_a, "agent_b": name_b, **line} for line in rows(paired)]
@@ -155,7 +180,7 @@ def compare(
                 console.print(f"questions of {side} without a score: {told}")
         for setting, values in differing.items():
             console.print(f"differs: {setting}: {', '.join(values['a'])} | {', '.join(values['b'])}", markup=False)
-    write_table(lines, {"pairs": pairs}, out / "compared")
+    write_table(lines, {"judge": verdicts.judge.name if verdicts else None, "pairs": pairs}, out / "compared")
     console.print(f"written: {out / 'compared.json'}, {out / 'compared.csv'}", markup=False)
 
 

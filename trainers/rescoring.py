@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from memenvs.errors import ScorerError, SettingsError, did_you_mean
 from memenvs.record import EpisodeRecord, ReadingRecord
-from memenvs.scoring import PROFILES, rubric_for, score
+from memenvs.scoring import PROFILES, JudgeError, rubric_for, score
 from memenvs.scoring.profiles import Entities
 from memenvs.version import __version__
 from trainers.evaluation import EpisodeScore
+from trainers.judging import Verdicts
 from trainers.saved import facts_of
 
 RECORDED = "recorded"
@@ -37,6 +38,10 @@ class Missing(Enum):
     """The profile does not know the source."""
     REFUSED = "refused"
     """The profile's rule cannot score such an answer, or lacks its table or library."""
+    NOT_ASKED = "not asked"
+    """Whoever played had nothing to ask the reader with: an oracle of evidence where the data names none."""
+    JUDGE_FAILED = "judge failed"
+    """The model gave no reply, or none that can be read; the same command again asks it again."""
     UNSCORED = "unscored"
     """The evaluation had no score for the answer, for instance because it had no judge."""
 
@@ -51,6 +56,8 @@ class Opinion:
     """Id of its stream."""
     scores: dict[str, float | Missing]
     """Profile, or `RECORDED`, -> score."""
+    why: dict[str, str] = field(default_factory=dict)
+    """Profile -> what its rule or its judge said instead of a score."""
 
     @property
     def spread(self) -> float:
@@ -84,19 +91,50 @@ def score_again(reading: ReadingRecord, profile: str, entities: Entities = None)
         profile: a name in `memenvs.scoring.PROFILES`, or `RECORDED`.
         entities: the table of titles that recommendations need.
     """
+    return _scored(reading, profile, entities)[0]
+
+
+def scores_again(
+    record: EpisodeRecord, profile: str, entities: Entities = None, verdicts: Verdicts | None = None
+) -> list[float | Missing]:
+    """`score_again` of all final questions of a record, those that the profile gives to a judge with its verdicts.
+
+    Args:
+        record: a finished episode.
+        profile: see `score_again`.
+        entities: see `score_again`.
+        verdicts: a judge that has been asked about the record; without one judged questions are `Missing.JUDGE`.
+    """
+    return [_judged(record, i, profile, entities, verdicts)[0] for i in range(len(record.questions))]
+
+
+def _judged(
+    record: EpisodeRecord, index: int, profile: str, entities: Entities, verdicts: Verdicts | None
+) -> tuple[float | Missing, str]:
+    value, why = _scored(record.questions[index], profile, entities)
+    if value is not Missing.JUDGE or verdicts is None:
+        return value, why
+    said = verdicts.of(record, index, profile)
+    if not isinstance(said, ScorerError):
+        return said, ""
+    return (Missing.JUDGE_FAILED if isinstance(said, JudgeError) else Missing.REFUSED), str(said)
+
+
+def _scored(reading: ReadingRecord, profile: str, entities: Entities) -> tuple[float | Missing, str]:
+    """The score, or why there is none and what the rule said."""
     if reading.prediction is None:
-        return Missing.FAILED
+        return Missing.FAILED, ""
     if profile == RECORDED:
-        return Missing.UNSCORED if reading.score is None else reading.score
+        return (Missing.UNSCORED if reading.score is None else reading.score), ""
     try:
         if rubric_for(reading.source, profile) is not None:
-            return Missing.JUDGE
+            return Missing.JUDGE, ""
     except ScorerError:
-        return Missing.UNKNOWN
+        return Missing.UNKNOWN, ""
     try:
-        return score(reading.prediction, reading.references, reading.source, profile, entities=entities)
-    except ScorerError:
-        return Missing.REFUSED
+        return score(reading.prediction, reading.references, reading.source, profile, entities=entities), ""
+    except ScorerError as error:
+        return Missing.REFUSED, str(error)
 
 
 def with_scores(record: EpisodeRecord, profile: str, scores: Sequence[float | Missing]) -> EpisodeRecord:
@@ -108,12 +146,16 @@ def with_scores(record: EpisodeRecord, profile: str, scores: Sequence[float | Mi
     return replace(record, questions=questions, settings={**record.settings, "profile": profile})
 
 
-def opinions(record: EpisodeRecord, profiles: Sequence[str], entities: Entities = None) -> list[Opinion]:
-    """What the record and the profiles say about each of its final questions, in order."""
-    return [
-        Opinion(q, record.stream_id, {p: score_again(q, p, entities) for p in (RECORDED, *profiles)})
-        for q in record.questions
-    ]
+def opinions(
+    record: EpisodeRecord, profiles: Sequence[str], entities: Entities = None, verdicts: Verdicts | None = None
+) -> list[Opinion]:
+    """What the record and the profiles say about each of its final questions, in order. Arguments as for `scores_again`."""
+    found = []
+    for index, question in enumerate(record.questions):
+        said = {p: _judged(record, index, p, entities, verdicts) for p in (RECORDED, *profiles)}
+        why = {profile: reason for profile, (_, reason) in said.items() if reason}
+        found.append(Opinion(question, record.stream_id, {p: value for p, (value, _) in said.items()}, why))
+    return found
 
 
 def rows(agent: str, records: Sequence[EpisodeRecord], found: Sequence[Sequence[Opinion]]) -> list[dict[str, Any]]:
@@ -154,24 +196,20 @@ def rows(agent: str, records: Sequence[EpisodeRecord], found: Sequence[Sequence[
     return lines
 
 
-def unscored(records: Iterable[EpisodeRecord], profile: str, entities: Entities = None) -> dict[str, int]:
-    """How many final questions have no score under a profile, by reason."""
-    values = [score_again(question, profile, entities) for record in records for question in record.questions]
+def unscored(
+    records: Iterable[EpisodeRecord], profile: str, entities: Entities = None, verdicts: Verdicts | None = None
+) -> dict[str, int]:
+    """How many final questions have no score under a profile, by reason. Arguments as for `scores_again`."""
+    values = [value for record in records for value in scores_again(record, profile, entities, verdicts)]
     return dict(Counter(value.value for value in values if isinstance(value, Missing)))
 
 
-def refusals(found: Iterable[Opinion], entities: Entities = None) -> dict[str, str]:
-    """Why rules scored some answers not, once per "profile, source": the message of the first such answer."""
+def refusals(found: Iterable[Opinion]) -> dict[str, str]:
+    """Why rules and judges scored some answers not, once per "profile, source": the message of the first such answer."""
     why: dict[str, str] = {}
     for opinion in found:
-        reading = opinion.reading
-        for profile, value in opinion.scores.items():
-            key = f"{profile}, {reading.source}"
-            if value is Missing.REFUSED and key not in why:
-                try:
-                    score(str(reading.prediction), reading.references, reading.source, profile, entities=entities)
-                except ScorerError as error:
-                    why[key] = str(error)
+        for profile, message in opinion.why.items():
+            why.setdefault(f"{profile}, {opinion.reading.source}", message)
     return why
 
 

@@ -2,7 +2,7 @@
 
 * `score`, `disagreements` - score one prediction; what every profile says about it.
 * `PROFILES`, `metric_for`, `rubric_for` - whose rules; which metric, or which judge's rubric, scores which source.
-* `Judge`, `CachedJudge`, `Rubric`, `Case`, `verdicts` - a model as judge.
+* `Judge`, `CachedJudge`, `Rubric`, `Case`, `verdicts`, `verdicts_each`, `JudgeError` - a model as judge.
 * `EndpointJudge`, `make_judge` - one behind an OpenAI-compatible server.
 * `corrected`, `metrics`, `abstention` - the default profile and its metrics.
 * `memalpha`, `mab`, `recsys`, `infbench`, `longmemeval`, `locomo` - the published rules; `published` - the metrics they share.
@@ -10,7 +10,7 @@
 """
 
 from memenvs.scoring.endpoint_judge import EndpointJudge, make_judge
-from memenvs.scoring.judge import CachedJudge, Case, Judge, Rubric, verdicts
+from memenvs.scoring.judge import CachedJudge, Case, Judge, JudgeError, Rubric, verdicts, verdicts_each
 from memenvs.scoring.profiles import PROFILES, disagreements, metric_for, rubric_for, score
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Case",
     "EndpointJudge",
     "Judge",
+    "JudgeError",
     "Rubric",
     "disagreements",
     "make_judge",
@@ -26,4 +27,5 @@ __all__ = [
     "rubric_for",
     "score",
     "verdicts",
+    "verdicts_each",
 ]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from memenvs.endpoint import ChatEndpoint, EndpointError, Failure, Usage, chat_settings
-from memenvs.errors import ScorerError, SettingsError
-from memenvs.scoring.judge import Judge
+from memenvs.errors import SettingsError
+from memenvs.scoring.judge import Judge, JudgeError, all_replied
 
 
 class EndpointJudge:
@@ -48,17 +48,16 @@ class EndpointJudge:
         Raises:
             ScorerError: a prompt got no reply. Those that got one are kept, so asking again costs only what failed.
         """
+        return all_replied(self.name, self.attempts(prompts))
+
+    def attempts(self, prompts: Sequence[str]) -> list[str | JudgeError]:
+        """As `replies`, with a `JudgeError` in place of each reply that failed."""
         try:
             found = self.endpoint.complete([[{"role": "user", "content": prompt}] for prompt in prompts])
         except (SettingsError, EndpointError) as error:
-            raise ScorerError(f"the judge {self.name!r} cannot ask: {error}") from error
+            return [JudgeError(f"the judge {self.name!r} cannot ask: {error}")] * len(prompts)
         texts = [reply if isinstance(reply, Failure) else _said(reply.text) for reply in found]
-        failed = [text for text in texts if not isinstance(text, str)]
-        if failed:
-            raise ScorerError(
-                f"the judge {self.name!r} gave no reply to {len(failed)} of {len(prompts)} prompts; the first: {failed[0]}"
-            )
-        return [text for text in texts if isinstance(text, str)]
+        return [text if isinstance(text, str) else JudgeError(str(text)) for text in texts]
 
 
 def _said(text: str) -> str | Failure:
