@@ -193,7 +193,7 @@ _LINES_LOCK = threading.Lock()
 
 def line_to(settings: ChatSettings) -> Line:
     """The line of this process for these settings; it lives as long as somebody holds it. A forked process makes its own."""
-    key = f"{os.getpid()} {json.dumps(settings.plain(), sort_keys=True)} {os.environ.get(settings.api_key_env)}"
+    key = f"{os.getpid()} {json.dumps(settings.to_json(), sort_keys=True)} {os.environ.get(settings.api_key_env)}"
     with _LINES_LOCK:
         line = _LINES.get(key)
         if line is None:

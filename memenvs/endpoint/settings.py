@@ -99,7 +99,7 @@ class ChatSettings:
         own = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         return {name: value for name, value in own.items() if value is not None} | dict(self.extra)
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON-able data, for results."""
         return asdict(self) | {"extra": dict(self.extra), "cache": None if self.cache is None else str(self.cache)}
 

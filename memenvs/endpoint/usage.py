@@ -84,14 +84,13 @@ class Usage:
         with self._lock:
             self.retries += 1
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able data."""
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-able data: counts that may be added up and taken from each other, and ``cost``, which is None without prices."""
         with self._lock:
             return {
                 "requests": self.requests,
                 "answered": self.answered,
                 "cached": self.cached,
-                "hit_rate": self.hit_rate,
                 "failed": {kind: self.failed[kind] for kind in KINDS if self.failed[kind]},
                 "retries": self.retries,
                 "truncated": self.truncated,
