@@ -10,11 +10,11 @@ of facts they keep the sentences, as `agents.controls.KeepEverything`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from agents.base import View
 from agents.controls import Control
-from memenvs.memory.bank import MemoryItem
 from memenvs.memory.operations import Operation
 from memenvs.memory.tokens import count_tokens
 from memenvs.streams.facts import Fact, FactList, fact_list, parse_fact
@@ -40,7 +40,7 @@ class EveryFact(Control):
         listed = fact_list(view.chunk)
         if not listed.sound:
             return self.inserts(view, list(texts))
-        items = {item.id: (fact, item) for item in view.memory if (fact := _stored(item)) is not None}
+        items = {item.id: (fact, item) for item in view.memory if (fact := _stored(item.content)) is not None}
         found: list[Operation] = []
         told = list(listed.facts)
         if (tail := self._completed(listed, [fact for fact, _ in items.values()])) is not None:
@@ -108,7 +108,8 @@ class NewestFact(EveryFact):
         return fact.key
 
 
-def _stored(item: MemoryItem) -> Fact | None:
+@lru_cache(maxsize=65536)
+def _stored(content: str) -> Fact | None:
     """The numbered fact that an item holds, if it holds exactly one."""
-    facts = fact_list(item.content).facts
+    facts = fact_list(content).facts
     return facts[0] if len(facts) == 1 else None
