@@ -19,7 +19,7 @@ from memenvs.streams.types import Stream
 
 
 class WholeChunks:
-    """Stores each chunk verbatim, the baseline of retrieval over chunks and of a reader with a long context.
+    """Stores each chunk verbatim, blank ones left out: the baseline of retrieval over chunks and of a reader with a long context.
 
     Args:
         most_tokens: keep only the last tokens of all that was read: the oldest chunks go, and the one on the border loses its
@@ -61,7 +61,7 @@ class WholeChunks:
 
     def _operations(self, view: View) -> list[Operation]:
         texts = [view.chunk] if self.piece_tokens is None else self._pieces(view.chunk)
-        texts = [text for text in texts if text]
+        texts = [text for text in texts if text.strip()]  # an item is not blank
         if self.most_tokens is None:
             return [Operation("INSERT", text) for text in texts]
         room = self.most_tokens

@@ -60,8 +60,11 @@ WITHOUT_RANKING = (EVERYTHING, EVIDENCE)
 
 def check_retrieval(name: str) -> None:
     """Refuse what is neither a profile nor one of `WITHOUT_RANKING`, with SettingsError."""
-    if name not in WITHOUT_RANKING:
-        retrieval_profile(name)
+    known = (*RETRIEVAL_PROFILES, *WITHOUT_RANKING)
+    if name not in known:
+        raise SettingsError(
+            f"retrieval must be one of {', '.join(known)}, got {name!r}.{did_you_mean(str(name), known)}"
+        )
 
 
 def retrieval_profile(name: str) -> RetrievalProfile:

@@ -23,6 +23,8 @@ from memenvs.errors import SettingsError, did_you_mean
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 from memenvs.memory.token_counters import token_counter
+from trainers.comparison import EXACT
+from trainers.comparison import EXACT
 
 Make = Callable[[EpisodeSettings, int | None], Agent]
 """(settings of the episode, tokens of a memory or None) -> the agent."""
@@ -145,8 +147,9 @@ def find_arm(name: str) -> Arm:
     """An arm by name.
 
     Args:
-        name: one of `ARMS`; ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
-            ``"shuffled:ARM"``, the memory that another arm makes of another stream; or the folder of a run.
+        name: one of `ARMS` or of `EXACT` (managers by rule for one kind of data); ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
+            ``"shuffled:ARM"``, the memory that another arm makes of another stream; one of `trainers.comparison.EXACT`; or
+            the folder of a run.
 
     Raises:
         SettingsError: there is no such arm.
@@ -154,14 +157,18 @@ def find_arm(name: str) -> Arm:
     """
     if name in ARMS:
         return ARMS[name]
+    if name in EXACT:
+        return Arm(name, "agent", f"the manager by rule {name}", _control(name))
     first, _, parameter = name.partition(":")
     if first == SHUFFLED and parameter:
         return shuffled(find_arm(parameter))
     if first in _SIZED and parameter.isascii() and parameter.isdigit() and int(parameter) > 0:
         return _SIZED[first](int(parameter), name)
+    if name in EXACT:
+        return Arm(name, "agent", f"the manager by rule {name}, for one kind of data", _control(name))
     if Path(name).is_dir():
         return run_arm(Path(name))
-    forms = [*ARMS, "long_context:TOKENS", "rag_mab:TOKENS", "shuffled:ARM"]
+    forms = [*ARMS, *EXACT, "long_context:TOKENS", "rag_mab:TOKENS", "shuffled:ARM"]
     raise SettingsError(
         f"{name!r} is neither an arm nor the folder of a run; arms: {', '.join(forms)}.{did_you_mean(name, forms)}"
     )
