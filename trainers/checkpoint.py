@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -81,6 +82,18 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         raise DataError(
             f"{checkpoint} is not a checkpoint (a folder with state.json and policy.safetensors): {error}"
         ) from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 (16 hex digits) of the numbers and facts of a checkpoint; ``path`` as for `find`.
+
+    Raises:
+        DataError: there is no checkpoint.
+    """
+    found = hashlib.sha256()
+    for file in sorted(p for p in find(path).iterdir() if p.suffix in (".safetensors", ".json")):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def load(checkpoint: Path, parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer]) -> None:

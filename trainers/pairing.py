@@ -15,6 +15,8 @@ from trainers.rescoring import ALL
 from trainers.saved import facts_of
 from trainers.statistics import paired_bootstrap, paired_differences, tally
 
+OWN_TO_EPISODE = {"dataset", "stream_index", "costs", "budget", "memory_of", "not_asked"}
+"""Settings that differ from episode to episode; the data set is compared by `pair`."""
 Key = tuple[str | None, str]
 """(fingerprint of the data set, id of the stream)."""
 Table = NDArray[np.float64]
@@ -157,11 +159,9 @@ def _mean_of(table: Table) -> float:
 def differing_settings(a: Iterable[EpisodeRecord], b: Iterable[EpisodeRecord]) -> dict[str, dict[str, list[str]]]:
     """What the sides' records say differently about how they were made: name -> {"a": values, "b": values}.
 
-    The stream's index is left out, and what `pair` compares.
+    What belongs to single episodes is left out, and what `pair` compares.
     """
     sides = [list(a), list(b)]
-    names = sorted(
-        {name for side in sides for record in side for name in record.settings} - {"dataset", "stream_index"}
-    )
+    names = sorted({name for side in sides for record in side for name in record.settings} - OWN_TO_EPISODE)
     found = {name: [facts_of(side, name) for side in sides] for name in names}
     return {name: {"a": one, "b": two} for name, (one, two) in found.items() if one != two}

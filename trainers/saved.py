@@ -70,3 +70,14 @@ def agent_names(files: Sequence[Path]) -> list[str]:
 def facts_of(records: Iterable[EpisodeRecord], name: str) -> list[str]:
     """What records say under a name in their settings ("dataset", "seed", "profile", ...), each once, as text."""
     return sorted({str(record.settings.get(name)) for record in records})
+
+
+def file_names(agents: Sequence[str]) -> dict[str, str]:
+    """A file name for each agent: its name ("-" for ":"), or as much of a run's path, from its end, as tells the agents apart."""
+    parts = {name: Path(name).resolve().parts[1:] if Path(name).is_dir() else (name,) for name in agents}
+    ends: dict[str, str] = {}
+    for length in range(1, max(map(len, parts.values()), default=0) + 1):
+        ends = {name: "-".join(path[-length:]).replace(":", "-").replace("/", "-") for name, path in parts.items()}
+        if len(set(ends.values())) == len(ends):
+            return ends
+    return {name: f"{number}-{end}" for number, (name, end) in enumerate(ends.items(), 1)}

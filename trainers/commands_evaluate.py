@@ -1,0 +1,207 @@
+"""The command ``memenvs evaluate``. Its docstring is its ``--help``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from memenvs.errors import SettingsError
+from memenvs.record import EpisodeRecord
+from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
+
+Options = Annotated[EnvOptions, tyro.conf.arg(name="")]
+Agents = Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--agent"])]
+STREAMS = 100
+"""Streams of an evaluation without a suite, where no number is given."""
+
+
+def evaluate(
+    agents: Agents = ("controls",),
+    suite: str | None = None,
+    env: Options = NOTHING_GIVEN,
+    controls: tuple[str, ...] = ("all",),
+    profile: str | None = None,
+    judge: str | None = None,
+    entities: Path | None = None,
+    split: str = "test",
+    streams: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    resume: Literal["auto", "never"] = "auto",
+    published: bool = True,
+    records: bool = False,
+) -> None:
+    """Play held-out streams with agents side by side, and write the table as JSON and CSV.
+
+    Trained runs are evaluated in the environment and on the held-out data that they were trained with, unless an option says
+    otherwise. Every agent of a table plays in the same environment, which is printed.
+
+    Every control:
+        memenvs evaluate
+
+    Trained policies beside them:
+        memenvs evaluate --agents runs/a runs/b controls
+
+    The same on other data:
+        memenvs evaluate --agents runs/a controls --data path/to/test.parquet
+
+    Other streams, with the manager that is exact on them:
+        memenvs evaluate --agents adder controls --env-id RunningSum-v0
+
+    With the record of every episode:
+        memenvs evaluate --agents hindsight --streams 3 --records
+
+    A published table: sub-tasks, both averages, memory length and cost, for every control, baseline and oracle, and the paper's
+    rows beneath:
+        memenvs evaluate --suite memalpha
+        memenvs evaluate --suite memalpha --data path/to/folder --agent runs/a
+        memenvs evaluate --suite memalpha --agent runs/a --reader http://127.0.0.1:8000/v1 --out runs/memalpha-a
+
+    The same with a model as judge, for sources that the paper gives to one:
+        memenvs evaluate --suite memoryagentbench --judge http://127.0.0.1:8000/v1#model
+
+    A first look that needs no data:
+        memenvs evaluate --suite builtin --streams 5
+
+    An evaluation of a suite that was killed goes on with the same command; questions on which the reader failed are asked again.
+    With another --profile or --judge, its predictions are scored anew without reading again.
+
+    Args:
+        agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
+            for all of these. The last three get, stream by stream, the memory size of the first agent named that
+            has a size of its own, so they come after one. Also adder, which is exact on running-sum streams.
+        suite: a published table: memalpha, memalpha-mab, memoryagentbench, longmemeval, longmemeval-m, longmemeval-oracle, locomo,
+            perltqa, factconsolidation; or builtin. Its data comes from a hub unless ``data`` names a path.
+        env: the environment; of a suite only data, T, k, reader and the limits can be chosen.
+        controls: with a suite, what is played beside the agents: all, none, or names (shuffled, rag, rag_mab, long_context,
+            oracle_evidence and the names above).
+        profile: with a suite, whose scoring rules; the paper's if not given.
+        judge: with a suite, the address of a model that judges, as http://host/v1#model. Without one, judged sources have no score.
+        entities: with a suite, entity2id.json of MemoryAgentBench, which its recommendations need.
+        split: of the data; a suite has its own.
+        streams: at most this many, from the first on; 100, or all that a suite has, if not given.
+        seed: of the agents' draws.
+        out: folder for table.json, table.csv and, if asked for, records; a suite's also gets table.png, runs/<agent>.json and
+            always records. runs/evaluation, or runs/<suite>, if not given.
+        resume: with a suite, "auto" goes on with what the folder holds, "never" drops it.
+        published: with a suite, show the paper's rows.
+        records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
+    """
+    if suite is not None:
+        from trainers.commands_suite import evaluate_suite
+
+        named = [name for name in agents if name != "controls"]
+        if split != "test":
+            raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
+        if streams is not None and streams < 1:
+            raise SettingsError(f"streams must be at least 1, got {streams}")
+        evaluate_suite(
+            suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
+            out=out or Path("runs") / suite, resume=resume == "auto", published=published,
+        )  # fmt: skip
+        return
+    given = {"profile": profile, "judge": judge, "entities": entities}
+    alone = [f"--{name}" for name, value in given.items() if value is not None]
+    if alone or controls != ("all",):
+        raise SettingsError(f"{' and '.join(alone) or '--controls'} needs a suite: --suite memalpha")
+    _play_and_tabulate(
+        agents, env, split, STREAMS if streams is None else streams, seed, out or Path("runs/evaluation"),
+        records,
+    )  # fmt: skip
+
+
+def _play_and_tabulate(
+    agents: Sequence[str], env: EnvOptions, split: str, streams: int, seed: int, out: Path, records: bool
+) -> None:
+    """An evaluation in a registered environment."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from agents.candidate import CandidateAgent
+    from trainers.comparison import evaluate_control, question_sources, row, show_table, write_table
+    from trainers.evaluation import EpisodeScore
+    from trainers.evaluation import evaluate as play_all
+    from trainers.provenance import facts
+    from trainers.saved import file_names
+
+    for name, value, least in (("streams", streams, 1), ("seed", seed, 0)):
+        if value < least:
+            raise SettingsError(f"{name} must be at least {least}, got {value}")
+    names, runs = named_agents(agents)
+    policies = {name: CandidateAgent(folder) for name, folder in runs.items()}
+    settings = env_for([Path(name) for name in runs], env)
+    made = settings.make(split, evaluation=True)
+    dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
+    indices = list(range(min(streams, len(dataset))))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__} | {"data": settings.source}
+    console.print("environment: " + ", ".join(f"{name} {value}" for name, value in asked.items()))
+
+    rows: list[dict[str, Any]] = []
+    every: list[EpisodeScore] = []
+    budgets, reference = None, None
+    files = file_names(names)
+    for name in track(names, "agents"):
+        kept: list[EpisodeRecord] = []
+        keep = kept.append if records else None
+        if name in policies:
+            scores = play_all(made, policies[name], indices, seed, keep)
+        else:
+            scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
+        if budgets is None and name != "nothing":
+            budgets, reference = [score.memory_tokens for score in scores], name
+        origin = {"kind": "learned", "run": name} if name in policies else {"kind": "control"}
+        rows.append(row(files[name], [scores], **origin))
+        every += scores
+        if records:
+            path = out / "records" / f"{files[name]}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(record.to_json() + "\n" for record in kept), encoding="utf-8")
+    known = facts(made, seed=seed, streams=len(indices), equal_memory_reference=reference, settings=asked)
+    write_table(rows, known, out / "table")
+    heading: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "memory_tokens": ("memory tokens", "{:.0f}".format),
+        "memory_share": ("of stream", "{:.0%}".format),
+        "invalid_operations": ("invalid", "{:.1f}".format),
+        "failures": ("failed", "{:.0f}".format),
+    }
+    heading |= {s: (s.removeprefix("builtin-"), "{:.2f}".format) for s in question_sources(every)}
+    title = f"{known['data']}, {known['split']}: {len(indices)} streams, reader {known['reader']}, profile {known['profile']}"
+    console.print(show_table(rows, title, heading))
+    console.print(f"written: {out / 'table.json'}, {out / 'table.csv'}" + (f", {out / 'records'}" if records else ""))
+
+
+def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
+    """The agents that `evaluate` plays, each once, and the checkpoints of those that are runs.
+
+    Raises:
+        SettingsError: a name is not accepted, or one that needs a memory size comes too early.
+        DataError: a folder holds no checkpoint.
+    """
+    from memenvs.errors import did_you_mean
+    from trainers import checkpoint
+    from trainers.comparison import BUDGETED, CONTROLS, EXACT
+
+    controls = (*CONTROLS, *BUDGETED)
+    known = (*controls, *EXACT)
+    names = list(dict.fromkeys(n for name in agents for n in (controls if name == "controls" else (name,))))
+    if not names:
+        raise SettingsError("name at least one agent, for instance controls")
+    runs: dict[str, Path] = {}
+    for number, name in enumerate(names):
+        if name in BUDGETED and not set(names[:number]) - {"nothing", *BUDGETED}:
+            raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
+        if name in known:
+            continue
+        if not Path(name).is_dir():
+            accepted = ("controls", *known)
+            raise SettingsError(
+                f"{name!r} cannot be evaluated; accepted: the folder of a run (memenvs train --out ...), or one of "
+                f"{', '.join(accepted)}.{did_you_mean(name, accepted)}"
+            )
+        runs[name] = checkpoint.find(Path(name))
+    return names, runs

@@ -1,0 +1,107 @@
+"""``memenvs evaluate --suite``: a published table, from data to rows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memenvs.errors import DataError, SettingsError, did_you_mean
+from memenvs.memory.token_counters import token_counter
+from memenvs.memory.tokens import TokenCounter
+from memenvs.scoring import PROFILES, Judge
+from trainers.run_env import EnvOptions
+
+
+def evaluate_suite(
+    name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
+    entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
+    endpoint: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them."""
+    from rich.console import Console
+
+    from memenvs.reading import make_reader
+    from memenvs.scoring.recsys import load_entities
+    from trainers.progress import bars
+    from trainers.suites.catalogue import find_suite
+    from trainers.suites.heat_map import heat_map
+    from trainers.suites.plan import make_plan
+    from trainers.suites.published_results import PUBLISHED
+    from trainers.suites.run import Progress, read_suite
+    from trainers.suites.run_files import versions, write_run
+    from trainers.suites.scoring import Scorer, score_file
+    from trainers.suites.show import notes, tables
+    from trainers.suites.table import arm_row, column_names, published_row, write_table
+
+    suite = find_suite(name)
+    rules = profile or suite.profile
+    if rules not in PROFILES:
+        raise SettingsError(f"unknown profile {rules!r}; known: {', '.join(PROFILES)}.{did_you_mean(rules, PROFILES)}")
+    scorer = Scorer(rules, _judge(judge, out), load_entities(entities) if entities else None)
+    reader = make_reader(options.get("reader", "extractive"), **endpoint or {})
+    plan = make_plan(suite, agents, controls, options, reader, streams, seed)
+    plan.check_mark(out, anew=not resume)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with bars() as shown:
+        bar = shown.add_task(suite.name, total=None)
+
+        def report(progress: Progress) -> None:
+            told = f"{suite.name}: {progress.readings} questions read" + (
+                f", {progress.calls} calls" if progress.calls else ""
+            )
+            told += f", [red]{progress.failed} failed[/red]" if progress.failed else ""
+            shown.update(bar, completed=progress.played, total=progress.episodes, description=told)
+
+        outcome = read_suite(plan, out, report)
+    counter, count = _memory_counter()
+    every = {arm: score_file(kept, suite, scorer, count, plan.dataset) for arm, kept in outcome.files.items()}
+    names = column_names(suite, list(every.values()))
+    rows = [arm_row(arm, plan.arms[arm].kind, summaries, names, suite) for arm, summaries in every.items()]
+    facts = plan.facts | {
+        "profile": rules, "judge": scorer.judge.name if scorer.judge else None, "memory_counter": counter,
+        "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
+        "unavailable": outcome.unavailable, "versions": versions(),
+    }  # fmt: skip
+    for row in rows:
+        write_run(out / "runs" / f"{row['agent']}.json", outcome.files[row["agent"]], row, facts, suite)
+    papers = PUBLISHED.get(suite.published, ()) if published else ()
+    rows += [published_row(row, suite) for row in papers]
+    write_table(rows, facts, out)
+    whence = f"{plan.dataset.source}, {plan.dataset.split}, {plan.streams} streams"
+    title = f"{suite.name} ({whence}): reader {reader.name}, profile {rules}"
+    heat_map(rows, names, out / "table.png", title)
+    for table in tables(rows, names, suite, title, counter):
+        console.print(table)
+    for line in notes(rows):
+        console.print(line, markup=False)
+    others = [column for column in names if not suite.is_published(column)]
+    if others:
+        console.print(f"in no average, for the published table has no such column: {', '.join(others)}", markup=False)
+    for arm, reasons in outcome.unavailable.items():
+        console.print(f"not played: {arm}, {len(reasons)} of {plan.streams} streams: {reasons[0]}", markup=False)
+    if papers:
+        console.print(
+            "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
+            "both are shown",
+            markup=False,
+        )
+    console.print(
+        f"written: {out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}", markup=False
+    )
+
+
+def _judge(judge: str | None, out: Path) -> Judge | None:
+    """A model behind an address; its verdicts are kept in the folder."""
+    if judge is None:
+        return None
+    raise SettingsError("no judge yet")
+
+
+def _memory_counter() -> tuple[str, TokenCounter]:
+    """Mem-alpha reports memory lengths in tokens of Qwen3; where no Qwen vocabulary is on the machine, words."""
+    try:
+        return "qwen", token_counter("qwen")
+    except DataError:
+        return "words", token_counter("words")

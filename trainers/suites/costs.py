@@ -1,0 +1,71 @@
+"""What reading cost: counted here for every reader, and by the reader itself where it keeps a ``usage``.
+
+The counts of a record stand in its settings under `COSTS`, so that they are written and lost together with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from numbers import Real
+from typing import Any
+
+from memenvs.memory.tokens import count_tokens
+from memenvs.reading import Answer, Reader, Reading, read
+
+COSTS = "costs"
+"""Key in a record's settings."""
+Costs = dict[str, float]
+"""Name -> amount; amounts of several readings add up."""
+
+
+class Meter:
+    """Asks a reader, and knows what each asking cost.
+
+    Args:
+        reader: who answers; if it has a ``usage`` (a dataclass or mapping of counts), the counts that grow are reported.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def read(self, readings: Sequence[Reading]) -> tuple[list[Answer], Costs]:
+        """The answers, one per reading, and what they cost; where the reader failed as a whole, every answer has failed.
+
+        Costs are ``readings`` (questions put to the reader), ``words`` (of questions and items), ``seconds`` and what grew in the
+        reader's ``usage``.
+        """
+        before, begun = _usage(self.reader), time.perf_counter()
+        answers, failure = read(self.reader, readings)
+        seconds = time.perf_counter() - begun
+        if answers is None:
+            answers = [Answer("", failure=failure or "the reader failed without a message")] * len(readings)
+        words = sum(count_tokens(r.question) + sum(count_tokens(text) for _, text in r.items) for r in readings)
+        own: Costs = {"readings": len(readings), "words": words, "seconds": seconds}
+        after = _usage(self.reader)
+        return answers, own | {f"reader_{name}": value - before.get(name, 0) for name, value in after.items()}
+
+
+def added(costs: Iterable[Mapping[str, float]]) -> Costs:
+    """The sum, name by name."""
+    total: Costs = {}
+    for one in costs:
+        for name, value in one.items():
+            total[name] = total.get(name, 0) + value
+    return total
+
+
+def _usage(reader: Any) -> Costs:
+    usage = getattr(reader, "usage", None)
+    if usage is None:
+        return {}
+    if hasattr(usage, "to_json"):
+        usage = usage.to_json()
+    elif is_dataclass(usage) and not isinstance(usage, type):
+        usage = asdict(usage)
+    return {
+        name: float(value)
+        for name, value in dict(usage).items()
+        if isinstance(value, Real) and not isinstance(value, bool)
+    }

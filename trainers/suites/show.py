@@ -1,0 +1,143 @@
+"""The rows of a suite for the terminal: sub-tasks first, then averages and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainers.rescoring import Missing
+from trainers.suites.suite import Suite
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MARK = "*"
+"""Beside a number that some questions are missing from."""
+NOTES = {
+    Missing.FAILED.value: "the reader gave no answer; the same command again asks these questions again",
+    Missing.JUDGE.value: "the profile gives them to a model: --judge URL#model, or --profile corrected",
+    Missing.UNKNOWN.value: "the profile has no rule for their source",
+    Missing.REFUSED.value: "the profile's rule cannot score such an answer, or lacks its table or library",
+    Missing.NOT_ASKED.value: "the data does not name their evidence",
+    Missing.UNSCORED.value: "the judge gave no verdict; the same command again asks it again",
+}
+"""Why questions have no score, and what can be done."""
+
+
+def tables(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], suite: Suite, title: str, counter: str
+) -> Iterator[Table]:
+    """Tables for the terminal.
+
+    Args:
+        rows: as `trainers.suites.table` makes them.
+        names: of the sub-tasks.
+        suite: its groups become a table each.
+        title: of the first table.
+        counter: name of the counter of memory lengths.
+    """
+    groups: dict[str, list[str]] = {}
+    of = {column.name: column.group for column in suite.columns}
+    for name in names:
+        groups.setdefault(of.get(name, "") if any(of.values()) else "", []).append(name)
+    for group, own in groups.items():
+        head = [*own, *([f"mean of {group}"] if group else [])]
+        table = _table(f"{title}{': ' if group else ''}{group}", head)
+        for row in rows:
+            if not row["published"] or any(name in row["subtasks"] for name in own):
+                cells = [_cell(row["subtasks"].get(name)) for name in own]
+                table.add_row(_name(row), *cells, *([_cell(row["groups"].get(group))] if group else []))
+        yield table
+    yield _summary(rows, suite, counter)
+
+
+def _summary(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> Table:
+    grouped = any(column.group for column in suite.columns)
+    costs = {name for row in rows for name in row.get("costs", {})}
+    served = "reader_answered" in costs
+    means = ["mean of sub-tasks", *(["mean of groups"] if grouped else []), f"mean of {suite.unit}s"]
+    asked = ["calls", "cached", "k tokens in", "k tokens out", "cost"] if served else ["k words read"]
+    head = [
+        *(f"{mean} [95 %]" for mean in means),
+        f"memory, k {counter}",
+        "questions",
+        *asked,
+        "failed",
+        "unscored",
+        "seconds",
+    ]
+    table = _table("averages and costs", head)
+    for row in rows:
+        spent = row.get("costs", {})
+        missing = row.get("missing", {})
+        failed = missing.get(Missing.FAILED.value, 0)
+        means = [_with_interval(row["of_subtasks"], row.get("printed_average"))]
+        means += [_with_interval(row.get("of_groups"))] if grouped else []
+        cells = [*means, _with_interval(row.get("of_units")), _thousands(row["memory_tokens"])]
+        if row["published"]:
+            table.add_row(_name(row), *cells)
+            continue
+        cells.append(str(row["questions"]))
+        if served:
+            cells += [
+                f"{spent.get('reader_answered', 0):.0f}", f"{spent.get('reader_cached', 0):.0f}",
+                _thousands(spent.get("reader_prompt_tokens", 0)), _thousands(spent.get("reader_completion_tokens", 0)),
+                f"{spent['reader_cost']:.4f}" if "reader_cost" in spent else "–",
+            ]  # fmt: skip
+        else:
+            cells.append(_thousands(spent.get("words", 0)))
+        unscored = sum(missing.values()) - failed
+        cells += [str(failed), str(unscored), f"{spent.get('seconds', 0):.1f}"]
+        table.add_row(_name(row), *cells)
+    return table
+
+
+def notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """One line for each reason why questions have no score."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for reason, number in row.get("missing", {}).items():
+            found.setdefault(reason, {})[row["agent"]] = number
+    for reason, counts in found.items():
+        told = ", ".join(f"{name} {number}" for name, number in counts.items())
+        yield f"{MARK} {reason}: {sum(counts.values())} questions ({told}): {NOTES.get(reason, 'no score')}"
+
+
+def _table(title: str, head: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("agent", no_wrap=True)
+    for name in head:
+        table.add_column(name, justify="right", overflow="fold")
+    return table
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"[dim]{row['agent']} (published)[/dim]" if row["published"] else str(row["agent"])
+
+
+def _cell(cell: Mapping[str, Any] | None) -> str:
+    """A score with a mark if questions are missing from it, or why there is none."""
+    if cell is None:
+        return "–"
+    missing = cell.get("missing", {})
+    if cell["score"] is None or cell["score"] != cell["score"]:
+        return "\n".join(missing) or "–"
+    return f"{cell['score']:.3f}{MARK if missing else ''}"
+
+
+def _with_interval(cell: Mapping[str, Any] | None, printed: float | None = None) -> str:
+    if cell is None or cell.get("score") is None or cell["score"] != cell["score"]:
+        return "–"
+    shown = f"{cell['score']:.3f}"
+    low, high = cell.get("low"), cell.get("high")
+    if low is not None and low == low:
+        shown += f" [{low:.3f}, {high:.3f}]"
+    if printed is not None and f"{printed:.3f}" != f"{cell['score']:.3f}":
+        shown += f" (printed {printed:.3f})"
+    return shown
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1000:.2f}" if value < 9_950 else f"{value / 1000:.1f}"
