@@ -1,4 +1,4 @@
-"""Verdicts over saved answers: a failing case leaves the others alone, replies are kept on disk, a judge over HTTP scores records."""
+"""Verdicts over saved answers: a failing case leaves the others alone, replies are kept on disk, over HTTP too."""
 
 import json
 import threading
