@@ -24,7 +24,6 @@ from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 from memenvs.memory.token_counters import token_counter
 from trainers.comparison import EXACT
-from trainers.comparison import EXACT
 
 Make = Callable[[EpisodeSettings, int | None], Agent]
 """(settings of the episode, tokens of a memory or None) -> the agent."""
@@ -147,7 +146,7 @@ def find_arm(name: str) -> Arm:
     """An arm by name.
 
     Args:
-        name: one of `ARMS` or of `EXACT` (managers by rule for one kind of data); ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
+        name: one of `ARMS`; ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
             ``"shuffled:ARM"``, the memory that another arm makes of another stream; one of `trainers.comparison.EXACT`; or
             the folder of a run.
 
@@ -157,8 +156,6 @@ def find_arm(name: str) -> Arm:
     """
     if name in ARMS:
         return ARMS[name]
-    if name in EXACT:
-        return Arm(name, "agent", f"the manager by rule {name}", _control(name))
     first, _, parameter = name.partition(":")
     if first == SHUFFLED and parameter:
         return shuffled(find_arm(parameter))
