@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from memenvs.errors import SettingsError
 from trainers.data_build.memalpha import BuildSettings
 
 Build = Annotated[BuildSettings, tyro.conf.arg(name="")]
@@ -26,6 +27,8 @@ def build(
     banking77: Path | None = None,
     clinc150: Path | None = None,
     books: Path | None = None,
+    closed_book: str = "",
+    closed_book_cache: Path | None = None,
     settings: Build = BuildSettings(),
 ) -> None:
     """Make Memalpha-style streams from files of public sources: train.parquet, test.parquet, evidence, manifest.
@@ -38,6 +41,9 @@ def build(
 
     From excerpts, which make only small streams:
         memenvs data build memalpha --hotpotqa part.json --books texts --small
+
+    Without the questions that a model answers closed-book, as published; an interrupted build goes on where it was:
+        memenvs data build memalpha --squad train-v1.1.json --closed-book http://127.0.0.1:8000/v1#NAME
 
     Then train on them:
         memenvs train --data data/memalpha
@@ -55,6 +61,9 @@ def build(
         banking77: CSV (text, category), or a folder with train.csv and test.csv.
         clinc150: data_full.json, or its folder.
         books: BookSum chapters (parquet), SQuALITY (JSON lines), a .txt of Project Gutenberg, or a folder of them.
+        closed_book: address of a model (key in OPENAI_API_KEY); questions of squad and hotpotqa that it answers without the text
+            are left out.
+        closed_book_cache: file that keeps its replies; OUT/closed_book.sqlite if not said.
         settings: the rest.
     """
     from rich.console import Console
@@ -74,9 +83,19 @@ def build(
         "books": books,
     }
     console = Console(width=None if sys.stdout.isatty() else 160)
-    manifest = run({name: path for name, path in given.items() if path}, out, settings, console.print)
+    model = None
+    if closed_book:
+        from memenvs.endpoint import ChatEndpoint, chat_settings
+
+        model = ChatEndpoint(chat_settings(closed_book, cache=closed_book_cache or out / "closed_book.sqlite"))
+    elif closed_book_cache:
+        raise SettingsError("--closed-book-cache needs --closed-book, the address of the model")
+    paths = {name: path for name, path in given.items() if path}
+    manifest = run(paths, out, settings, lambda line: console.print(line, markup=False), model)
     for name, entry in manifest["sources"].items():
         left_out = ", ".join(f"{number} x {reason}" for reason, number in entry.get("dropped", {}).items())
+        if asked := entry.get("closed_book"):
+            left_out += f"{', ' if left_out else ''}{asked['left_out']} of {asked['asked']} questions that {asked['model']} knows"
         counts = entry["instances"]
         warning = " [non-commercial use only]" if entry["non_commercial"] else ""
         console.print(
@@ -132,7 +151,7 @@ def chunk_questions(
     """
     from rich.console import Console
 
-    from memenvs.errors import DataError, SettingsError, whole
+    from memenvs.errors import DataError, whole
     from trainers.data_build.asked import by_rules, tasks, write
 
     whole("per_chunk", per_chunk, 1)

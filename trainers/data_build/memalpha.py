@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from memenvs.endpoint import ChatEndpoint
 from memenvs.errors import DataError, SettingsError, did_you_mean, whole
 from memenvs.memory.token_counters import token_counter
 from memenvs.streams.builders.books import BookRule, books
@@ -22,11 +23,14 @@ from memenvs.streams.builders.instance import Instance, rng, sample
 from memenvs.streams.builders.labelled import RULES, label_ids, labelled
 from memenvs.streams.builders.passages import HOTPOTQA, PassageRule, hotpotqa, relaxed, squad
 from memenvs.version import __version__
+from trainers.data_build.closed_book import ClosedBook
 from trainers.data_build.files import sha256, write_table, write_text
 from trainers.data_build.raw import LABELLED, READERS, Raw
 
 SMALL_QUESTIONS, SMALL_CHUNKS = 10, 2
 """What an instance needs at least where files are small."""
+PASSAGES = ("squad", "hotpotqa")
+"""Sources whose questions a model may answer without the text."""
 Splits = tuple[list[Instance], list[Instance]]
 """Training and test instances."""
 
@@ -62,6 +66,7 @@ def build(
     out: Path,
     settings: BuildSettings = BuildSettings(),
     progress: Callable[[str], None] = lambda line: None,
+    closed_book: ChatEndpoint | None = None,
 ) -> dict[str, Any]:
     """Build ``out``: train.parquet, test.parquet, their .evidence.jsonl files and MANIFEST.json.
 
@@ -73,19 +78,23 @@ def build(
         out: folder.
         settings: see there.
         progress: told what is being done.
+        closed_book: a model; questions of squad and hotpotqa that it answers without the text are left out, as published. What it
+            left out is in the manifest.
 
     Returns:
         The manifest.
 
     Raises:
-        DataError: a file cannot be read, or no instance came out of anything.
-        SettingsError: an unknown source, or none.
+        DataError: a file cannot be read, no instance came out of anything, or a closed-book question got no reply.
+        SettingsError: an unknown source, or none; or the model is of no use for any.
     """
     if not paths:
         raise SettingsError(f"name at least one source: {', '.join(READERS)}")
     for name in paths:
         if name not in READERS:
             raise SettingsError(f"unknown source {name!r}; known: {', '.join(READERS)}.{did_you_mean(name, READERS)}")
+    if closed_book is not None and not set(paths) & set(PASSAGES):
+        raise SettingsError(f"closed_book filters questions of {' and '.join(PASSAGES)}; name one of them as a source")
     sources: dict[str, Any] = {}
     built: dict[str, list[Instance]] = {"train": [], "test": []}
     for name in (name for name in READERS if name in paths):
@@ -95,7 +104,12 @@ def build(
         if name in LABELLED:
             (train, test), extra["labels"] = _labelled(name, raw, settings)
         else:
-            found, dropped = _instances(name, raw, settings)
+            ask = None
+            if closed_book is not None and name in PASSAGES:
+                ask = ClosedBook(closed_book, token_counter(settings.tokens))
+            found, dropped = _instances(name, raw, settings, ask)
+            if ask is not None:
+                extra["closed_book"] = {"model": ask.model.name} | ask.report()
             train, test = _divide(name, found, settings)
             extra["dropped"] = dict(sorted(dropped.items()))
         built["train"] += train
@@ -123,14 +137,14 @@ def build(
     return manifest
 
 
-def _instances(name: str, raw: Raw, settings: BuildSettings) -> tuple[list[Instance], Counter[str]]:
+def _instances(
+    name: str, raw: Raw, settings: BuildSettings, ask: ClosedBook | None
+) -> tuple[list[Instance], Counter[str]]:
     count = token_counter(settings.tokens)
-    if name == "squad":
-        rule = relaxed(PassageRule(), SMALL_QUESTIONS) if settings.small else PassageRule()
-        return squad(raw.records, settings.seed, rule, count)
-    if name == "hotpotqa":
-        rule = relaxed(HOTPOTQA, SMALL_QUESTIONS) if settings.small else HOTPOTQA
-        return hotpotqa(raw.records, settings.seed, rule, count)
+    if name in PASSAGES:
+        rule, made = (PassageRule(), squad) if name == "squad" else (HOTPOTQA, hotpotqa)
+        rule = relaxed(rule, SMALL_QUESTIONS) if settings.small else rule
+        return made(raw.records, settings.seed, rule, count, ask or list)
     if name == "books":
         return books(
             raw.records,

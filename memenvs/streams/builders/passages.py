@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memenvs.memory.tokens import TokenCounter, count_tokens
 from memenvs.streams.builders.instance import BuiltQuestion, Instance, rng, sample
 from memenvs.streams.builders.packing import packed
 from memenvs.streams.builders.wrapping import dialogue
+
+Choice = Callable[[Sequence[BuiltQuestion]], list[BuiltQuestion]]
+"""Takes the questions of an instance that have short answers; gives those that stay, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,23 @@ HOTPOTQA = PassageRule(raw=30, least=10)
 
 
 def squad(
-    paragraphs: Iterable[Paragraph], seed: int, rule: PassageRule = PassageRule(), count: TokenCounter = count_tokens
+    paragraphs: Iterable[Paragraph],
+    seed: int,
+    rule: PassageRule = PassageRule(),
+    count: TokenCounter = count_tokens,
+    stay: Choice = list,
 ) -> tuple[list[Instance], Counter[str]]:
     """Instances of ``rule.chunks`` consecutive chunks of different paragraphs, and why others were left out.
 
     A question's evidence is the chunk that its paragraph was packed into. (Published: the first chunk that contains the paragraph
-    as a substring. The filter that drops what a model answers without any memory is not applied.)
+    as a substring.)
+
+    Args:
+        paragraphs: in the order of the source.
+        seed: of the draws.
+        rule: sizes.
+        count: token counter.
+        stay: leaves out questions, such as those that a model answers without the text (as published); all stay by default.
 
     Returns:
         Instances in the order of the paragraphs, and a count by reason of what was dropped.
@@ -100,18 +114,22 @@ def squad(
         ]
         texts = [text for text, _ in part]
         origin = {"sub_source": "squad", "titles": list(dict.fromkeys(titles[contexts[i]] for _, g in part for i in g))}
-        _finish("squad", texts, questions, origin, seed, rule, count, found, dropped)
+        _finish("squad", texts, questions, origin, seed, rule, count, stay, found, dropped)
     return found, dropped
 
 
 def hotpotqa(
-    questions: Sequence[MultiHop], seed: int, rule: PassageRule = HOTPOTQA, count: TokenCounter = count_tokens
+    questions: Sequence[MultiHop],
+    seed: int,
+    rule: PassageRule = HOTPOTQA,
+    count: TokenCounter = count_tokens,
+    stay: Choice = list,
 ) -> tuple[list[Instance], Counter[str]]:
     """Instances of consecutive questions with the articles of their supporting facts.
 
     Questions are added until they need more than ``rule.tokens`` / (average tokens of an article) different articles. Articles
     stand in the order in which questions first need them (published: the order of a set, which the hash seed decides), and are
-    never cut. Evidence: the chunks of the supporting articles.
+    never cut. Evidence: the chunks of the supporting articles. Arguments as `squad`.
 
     Returns:
         Instances in the order of the questions, and a count by reason of what was dropped.
@@ -138,7 +156,7 @@ def hotpotqa(
             BuiltQuestion(q.question, q.answer, tuple(sorted({at[article] for article in q.articles}))) for q in group
         ]
         origin = {"sub_source": "hotpotqa", "records": [q.key for q in group]}
-        _finish("hotpotqa", [text for text, _ in chunks], built, origin, seed, rule, count, found, dropped)
+        _finish("hotpotqa", [text for text, _ in chunks], built, origin, seed, rule, count, stay, found, dropped)
         group, articles = [], {}
     return found, dropped
 
@@ -151,17 +169,20 @@ def _finish(
     seed: int,
     rule: PassageRule,
     count: TokenCounter,
+    stay: Choice,
     found: list[Instance],
     dropped: Counter[str],
 ) -> None:
     """Filter and draw the questions, wrap the chunks; the instance goes to ``found`` or its reason to ``dropped``."""
     number = len(found) + dropped.total()
     draw = rng(seed, source, number)
-    kept = [q for q in questions if count(q.answer) < rule.answer_tokens]
+    short = [q for q in questions if count(q.answer) < rule.answer_tokens]
     if len(questions) < rule.raw:
         dropped[f"fewer than {rule.raw} questions"] += 1
-    elif len(kept) < rule.least:
+    elif len(short) < rule.least:
         dropped[f"fewer than {rule.least} questions with a short answer"] += 1
+    elif len(kept := stay(short)) < rule.least:
+        dropped[f"fewer than {rule.least} questions that need the text"] += 1
     else:
         chunks = tuple(dialogue(step, text, draw) for step, text in enumerate(texts))
         found.append(Instance(source, chunks, tuple(sample(kept, rule.most, draw)), origin))
