@@ -37,6 +37,29 @@ def test_memories_stay_within_a_group_of_several(groups, seed):
     assert len(crossing) == (1 if len(singles) == 1 else 0)
 
 
+CONTENTS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=1, max_size=20)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CONTENTS, st.integers(0, 2**31))
+def test_nobody_gets_the_same_content_under_another_name(places, seed):
+    groups, contents = [group for group, _ in places], [content for _, content in places]
+    most = max(contents.count(content) for content in contents)
+    if 2 * most > len(places):
+        with pytest.raises(ArmUnavailable, match=f"of {len(places)} streams {most} have the same chunks"):
+            derangement(groups, seed, contents)
+        return
+    found = derangement(groups, seed, contents)
+    assert sorted(found) == list(range(len(places)))
+    assert all(contents[place] != contents[other] for place, other in enumerate(found))
+
+
+def test_two_benchmarks_over_one_text_do_not_get_each_others_memory():
+    groups = ["single-hop 6k", "multi-hop 6k", "single-hop 32k", "multi-hop 32k"]
+    ways = {tuple(derangement(groups, seed, ["6k", "6k", "32k", "32k"])) for seed in range(30)}
+    assert ways == {(2, 3, 0, 1), (3, 2, 1, 0)}
+
+
 def test_the_only_way_to_shuffle_two_and_other_ways_for_more():
     assert derangement(["a", "a"], 0) == [1, 0]
     assert derangement(["a", "b"], 0) == [1, 0]
@@ -98,9 +121,9 @@ def test_shuffled_takes_the_agent_under_test():
 
 
 def test_what_cannot_be_shuffled():
-    with pytest.raises(ArmUnavailable, match="memory of another stream; there is 1 in all"):
+    with pytest.raises(ArmUnavailable, match="memory of another stream; of 1 streams 1 have the same"):
         play("shuffled", rooms("a"), 0, EpisodeSettings(), Noting())
-    with pytest.raises(ArmUnavailable, match="there is 1 in all"):
+    with pytest.raises(ArmUnavailable, match="of 1 streams 1 have the same"):
         play("shuffled", rooms("a", "a"), 0, EpisodeSettings(), Noting(), streams=[0])
     with pytest.raises(SettingsError, match="stream 0 is not among the 2 streams that take part"):
         play("shuffled", rooms("a", "a", "a"), 0, EpisodeSettings(), Noting(), streams=[1, 2])

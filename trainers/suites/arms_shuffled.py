@@ -1,61 +1,81 @@
-"""Whose memory a question gets in the shuffled control: always another stream's."""
+"""Whose memory a question gets in the shuffled control: always that of a stream with other chunks.
+
+* `derangement` - who gets whose, for places with a group and a content each.
+* `partners` - who gets whose, for the streams of a data set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from memenvs.errors import SettingsError
-from memenvs.streams.types import StreamDataset
+from memenvs.streams.types import Stream, StreamDataset
 from trainers.suites.arms_list import ArmUnavailable
 
 MOST_STREAMS = 10_000
 """Generated data has a million streams: there the caller says which ones take part."""
 
 
-def derangement(groups: Sequence[str], seed: int) -> list[int]:
-    """A permutation without a fixed point, within each group of two or more.
+def derangement(groups: Sequence[str], seed: int, contents: Sequence[Hashable] | None = None) -> list[int]:
+    """A random permutation that gives every place another content, one of its own group where that can be.
 
-    The members of such a group go round in one random cycle. Those that are alone in their group go round together; a single one of
-    them is let into the cycle of another member, which then crosses its group's border too.
+    A group stays among itself if at most half of it has the same content. The places of all other groups are put together, and with
+    them as few further groups as it takes, which then mix too: a place that is alone joins another one's group.
 
     Args:
         groups: the group of each of n places.
         seed: of the draws; the result depends on nothing else.
+        contents: what each place holds; n different things if not given, so that the result has no fixed point and that is all.
 
     Returns:
-        n places: the one whose memory place i gets.
+        For each of the n places the one whose content it gets; each place is given once.
 
     Raises:
-        SettingsError: fewer than two places.
+        ArmUnavailable: more than half of the places have the same content.
     """
-    if len(groups) < 2:
-        raise SettingsError(f"shuffled needs at least 2 streams, got {len(groups)}")
+    held = list(range(len(groups))) if contents is None else list(contents)
     rng = np.random.default_rng(seed)
     members: dict[str, list[int]] = {}
     for place, group in enumerate(groups):
         members.setdefault(group, []).append(place)
-    alone = [places[0] for places in members.values() if len(places) == 1]
-    cycles = [places for _, places in sorted(members.items()) if len(places) > 1]
-    if len(alone) > 1:
-        cycles.append(alone)
+    whole, rest = [], []
+    for _, places in sorted(members.items()):
+        if 2 * _most(held, places) <= len(places):
+            whole.append(places)
+        else:
+            rest += places
+    while rest and 2 * _most(held, rest) > len(rest):
+        if not whole:
+            raise ArmUnavailable(
+                f"shuffled needs the memory of another stream; of {len(groups)} streams {_most(held, rest)} have the same chunks"
+            )
+        rest += whole.pop(int(rng.integers(len(whole))))
     found = [-1] * len(groups)
-    for places in cycles:
-        order = rng.permutation(places).tolist()
-        for one, other in zip(order, order[1:] + order[:1], strict=True):
+    for places in (*whole, rest):
+        order: list[int] = rng.permutation(places).tolist()
+        first = {held[place]: number for number, place in reversed(list(enumerate(order)))}
+        order.sort(key=lambda place: first[held[place]])
+        # Equal contents stand side by side now: as many places on there is another one.
+        further = _most(held, places)
+        for one, other in zip(order, order[further:] + order[:further], strict=True):
             found[one] = other
-    if len(alone) == 1:
-        door = int(rng.choice([place for place in range(len(groups)) if place != alone[0]]))
-        found[alone[0]], found[door] = found[door], alone[0]
     return found
+
+
+def _most(held: Sequence[Hashable], places: Sequence[int]) -> int:
+    """How many places have the commonest content."""
+    return max(Counter(held[place] for place in places).values(), default=0)
 
 
 @dataclass(frozen=True)
 class _Taking:
-    """The streams that take part. Equal for equal data, so that each stream is opened for its source once."""
+    """The streams that take part. Equal for equal data, so that each stream is opened for this once."""
 
     fingerprint: str
     indices: tuple[int, ...]
@@ -63,15 +83,15 @@ class _Taking:
 
 
 def partners(dataset: StreamDataset, seed: int, streams: Iterable[int] | None = None) -> dict[int, int]:
-    """Stream -> the stream whose memory it gets: one of the same source where there are several.
+    """Stream -> the stream whose memory it gets: one of the same source where there are several. Never one of the same chunks.
 
     Args:
-        dataset: each stream is opened once, for its source.
+        dataset: each stream is opened once, for its source and its chunks.
         seed: of the draws.
         streams: indices that take part; None for all.
 
     Raises:
-        ArmUnavailable: fewer than two streams take part.
+        ArmUnavailable: only one stream takes part, or more than half of them have the same chunks.
         SettingsError: they are so many that they must be named.
     """
     if streams is None and len(dataset) > MOST_STREAMS:
@@ -79,12 +99,22 @@ def partners(dataset: StreamDataset, seed: int, streams: Iterable[int] | None = 
             f"{dataset.source} has {len(dataset)} streams: say which take part in shuffled (streams=range(100))"
         )
     indices = tuple(sorted(set(range(len(dataset)) if streams is None else streams)))
-    if len(indices) < 2:
-        raise ArmUnavailable(f"shuffled needs the memory of another stream; there is {len(indices)} in all")
     return _partners(_Taking(dataset.fingerprint, indices, dataset), seed)
 
 
 @lru_cache(maxsize=8)
 def _partners(taking: _Taking, seed: int) -> dict[int, int]:
-    chosen = derangement([taking.dataset[index].source for index in taking.indices], seed)
+    sources, contents = [], []
+    for index in taking.indices:
+        stream = taking.dataset[index]
+        sources.append(stream.source)
+        contents.append(_content(stream))
+    chosen = derangement(sources, seed, contents)
     return {index: taking.indices[place] for index, place in zip(taking.indices, chosen, strict=True)}
+
+
+def _content(stream: Stream) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in stream.chunks:
+        digest.update(hashlib.sha256(chunk.text.encode("utf-8", "surrogatepass")).digest())
+    return digest.digest()
