@@ -22,7 +22,7 @@ pytest.importorskip("openai")
 from endpoint_server import EndpointServer, echo
 from fake_clock import FakeClock
 
-from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply, ReplyCache, request_key
+from memenvs.endpoint import ChatEndpoint, ChatSettings, EndpointError, Failure, Reply, ReplyCache, request_key
 from memenvs.errors import SettingsError
 
 
@@ -200,6 +200,38 @@ def test_several_processes_share_a_file_and_agree(tmp_path):
         seen = [future.result() for future in [pool.submit(_fill, path, worker) for worker in range(4)]]
     assert seen[0] == seen[1] == seen[2] == seen[3]
     assert len(ReplyCache(path)) == 200
+
+
+def _open_at_once(path: Path, together: threading.Barrier, results: multiprocessing.SimpleQueue) -> None:
+    together.wait()
+    try:
+        ReplyCache(path)
+    except Exception as error:
+        results.put(repr(error))
+    else:
+        results.put("opened")
+
+
+def test_processes_may_make_the_file_at_the_same_moment(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for number in range(25):
+        together, results = context.Barrier(12), context.SimpleQueue()
+        arguments = (tmp_path / f"{number}.sqlite", together, results)
+        children = [context.Process(target=_open_at_once, args=arguments) for _ in range(12)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+        assert [results.get() for _ in children] == ["opened"] * 12
+
+
+def test_a_cache_that_fails_later_fails_the_request_as_a_whole(tmp_path):
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    with sqlite3.connect(cache.path) as other:
+        other.execute("DROP TABLE replies")
+    for use in (lambda: cache.get("k"), lambda: cache.put("k", "m", Reply("x"))):
+        with pytest.raises(EndpointError, match=r"the reply cache .*replies.sqlite failed: OperationalError"):
+            use()
 
 
 def _ask_forked(model: ChatEndpoint, results: multiprocessing.SimpleQueue) -> None:

@@ -4,12 +4,11 @@
 * `ChatEndpoint` - conversations in, `Reply` or `Failure` out.
 * `ReplyCache` - replies in a file that processes share.
 * `Usage` - requests, tokens, cost.
-* `EndpointError` - a server that cannot be asked at all.
+* `EndpointError` - nobody could be asked at all.
 """
 
 from memenvs.endpoint.chat import ChatEndpoint
-from memenvs.endpoint.line import EndpointError
-from memenvs.endpoint.replies import KINDS, Failure, Message, Reply, ReplyCache, request_key
+from memenvs.endpoint.replies import KINDS, EndpointError, Failure, Message, Reply, ReplyCache, request_key
 from memenvs.endpoint.settings import ChatSettings, chat_settings
 from memenvs.endpoint.usage import Usage
 

@@ -75,7 +75,8 @@ class ChatEndpoint:
             conversations: each a list of ``{"role": ..., "content": ...}``.
 
         Raises:
-            SettingsError: there is nobody to ask: the client is not installed, or no one model is named.
+            SettingsError: no model is named, and the server lists none or several.
+            EndpointError: the cache's file failed.
         """
         if not conversations:
             return []

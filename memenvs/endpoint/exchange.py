@@ -155,6 +155,9 @@ def _reply(body: Any) -> Reply | Fault:
     except (KeyError, IndexError, TypeError, AttributeError):
         return Fault("bad_body", f"expected a chat completion, got {str(body)[:120]!r}", True)
     prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
+    if isinstance(message.get("tool_calls"), list) and message["tool_calls"]:
+        # Who handed over tools reads calls; what is said beside them is talk.
+        text = json.dumps({"tool_calls": message["tool_calls"]}, ensure_ascii=False)
     if not isinstance(text, str) or not text.strip():
         way_out = "; raise max_tokens" if reason == "length" else ""
         said = f"the completion holds no text (finish_reason {reason!r}){way_out}"

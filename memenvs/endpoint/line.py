@@ -19,10 +19,10 @@ from typing import TypeVar
 
 from memenvs.endpoint.exchange import Fault, connect, exchange, models
 from memenvs.endpoint.limits import Clock, RateLimit
-from memenvs.endpoint.replies import Failure, Message, Reply, ReplyCache, request_key
+from memenvs.endpoint.replies import EndpointError, Failure, Message, Reply, ReplyCache, request_key
 from memenvs.endpoint.settings import ChatSettings
 from memenvs.endpoint.usage import Usage
-from memenvs.errors import MemenvsError, SettingsError
+from memenvs.errors import SettingsError
 
 REMEMBERED = 65_536
 """Replies kept in memory."""
@@ -33,10 +33,6 @@ NAMING_PATIENCE = 10.0
 """Longest patience where the server is asked for its models."""
 
 T = TypeVar("T")
-
-
-class EndpointError(MemenvsError):
-    """A server could not be asked at all."""
 
 
 class Line:

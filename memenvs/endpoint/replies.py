@@ -1,6 +1,6 @@
 """Replies, failures, and the file that keeps replies.
 
-* `Reply`, `Failure` - the two things a request comes to.
+* `Reply`, `Failure` - the two things a request comes to; `EndpointError` - none could be made.
 * `request_key` - what makes two requests the same.
 * `ReplyCache` - replies by key in SQLite, for several processes at once.
 """
@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memenvs.errors import SettingsError
+from memenvs.errors import MemenvsError, SettingsError
 
 Message = Mapping[str, str]
 """``{"role": "user", "content": "..."}``."""
@@ -34,6 +37,14 @@ KINDS = (
 )
 """Kinds of failure: 429; 5xx; no whole reply in time; out of reach or connection broken; a body that is no completion; a completion
 without text; a request that the server will not take (4xx); a miss in replay mode."""
+
+
+LOCKED_SECONDS = 60.0
+"""Longest wait for other processes that hold a cache's file."""
+
+
+class EndpointError(MemenvsError):
+    """Nobody could be asked at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +107,27 @@ class ReplyCache:
         self.path = path
         self._lock = threading.Lock()
         self._open: tuple[int, sqlite3.Connection] | None = None
-        with self._lock:
-            self._connection()
+        with self._using():
+            pass
 
     def get(self, key: str) -> Reply | None:
-        """The reply to a request, or None."""
-        with self._lock:
-            row = self._connection().execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        """The reply to a request, or None.
+
+        Raises:
+            EndpointError: the file cannot be read any more.
+        """
+        with self._using() as connection:
+            row = connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
         return None if row is None else Reply(**json.loads(row[0]))
 
     def put(self, key: str, model: str, reply: Reply) -> Reply:
-        """Keep a reply; gives the one that is kept, which is an earlier one where another process was first."""
+        """Keep a reply; gives the one that is kept, which is an earlier one where another process was first.
+
+        Raises:
+            EndpointError: it cannot be written, for instance because the disk is full.
+        """
         kept = {name: getattr(reply, name) for name in Reply.__slots__}
-        with self._lock:
-            connection = self._connection()
+        with self._using() as connection:
             with connection:
                 connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", (key, model, json.dumps(kept)))
             row = connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
@@ -117,16 +135,28 @@ class ReplyCache:
 
     def __len__(self) -> int:
         """Number of replies kept."""
-        with self._lock:
-            return int(self._connection().execute("SELECT count(*) FROM replies").fetchone()[0])
+        with self._using() as connection:
+            return int(connection.execute("SELECT count(*) FROM replies").fetchone()[0])
 
-    def _connection(self) -> sqlite3.Connection:
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
         """The connection of this process: one that was opened before a fork must not be used after it."""
-        if self._open is not None and self._open[0] == os.getpid():
-            return self._open[1]
+        with self._lock:
+            if self._open is None or self._open[0] != os.getpid():
+                self._open = os.getpid(), _opened(self.path)
+            try:
+                yield self._open[1]
+            except sqlite3.Error as error:
+                raise EndpointError(f"the reply cache {self.path} failed: {type(error).__name__}: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection to a cache, which is made where there is none."""
+    end = time.monotonic() + LOCKED_SECONDS
+    while True:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=LOCKED_SECONDS, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(
@@ -134,8 +164,13 @@ class ReplyCache:
             )
             connection.execute("SELECT key, model, reply FROM replies LIMIT 1")
         except (sqlite3.Error, OSError) as error:
+            # Processes that switch a new file to WAL at the same moment are told "locked" at once, whatever the time-out.
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            locked = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if locked and time.monotonic() < end:
+                threading.Event().wait(random.uniform(0.005, 0.05))
+                continue
             raise SettingsError(
-                f"{self.path}: expected a reply cache or a place for one ({type(error).__name__}: {error}); name another file"
+                f"{path}: expected a reply cache or a place for one ({type(error).__name__}: {error}); name another file"
             ) from error
-        self._open = os.getpid(), connection
         return connection
