@@ -97,7 +97,11 @@ def test_no_reply_raises_and_no_place_is_invented(reply, items):
     assert list(understood.places) == sorted(set(understood.places))
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.lists(st.integers(1, 5), max_size=5), st.sampled_from(["", "Well: ", "```json\n"]))  # fmt: skip
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"])),
+    st.lists(st.integers(1, 5), max_size=5),
+    st.sampled_from(["", "Well: ", "```json\n"]),
+)
 def test_what_was_asked_for_comes_through_whole(answer, evidence, before):
     understood = understand_reply(before + json.dumps({"answer": answer, "evidence": evidence}), 5)
     wanted = answer.replace("\x08oxed{", "\\boxed{").strip()
