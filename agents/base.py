@@ -2,7 +2,8 @@
 
 * `Agent` - the protocol: `reset` at the start of an episode, `act` once per step.
 * `View` - what an agent sees at one step, without the rendered memory.
-* `make_agent`, `AGENTS` - agents by name.
+* `AgentError` - an agent could not decide.
+* `make_agent`, `AGENTS` - agents by name; `MODEL_AGENTS` - those that need a model too.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
-from memenvs.errors import SettingsError, did_you_mean
+from memenvs.episode import Observation
+from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 from memenvs.memory.bank import MemoryItem
 from memenvs.memory.operations import Operation
 from memenvs.streams.types import Stream
 
 SKIP_MESSAGE = '[{"op": "SKIP"}]'
 """The message that changes nothing."""
+
+
+class AgentError(MemenvsError):
+    """An agent could not decide, for instance because its server failed. That is no SKIP: the step has not been played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,27 @@ class View:
     """0-based."""
     T: int
     """Number of steps of the episode."""
+    timestamp: str | None = None
+    """When the chunk happened, if the data says so."""
 
     @classmethod
     def of(cls, observation: Mapping[str, Any], info: Mapping[str, Any]) -> View:
         """Take a view from what the environment returned."""
-        return cls(observation["chunk"], info["memory"], int(observation["step"]), int(info["T"]))
+        step, T = int(observation["step"]), int(info["T"])
+        return cls(observation["chunk"], info["memory"], step, T, info.get("timestamp"))
+
+    @classmethod
+    def each(cls, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> list[View]:
+        """Take one view per episode from what a vector environment returned."""
+        rows = zip(
+            observations["chunk"], infos["memory"], observations["step"], infos["T"], infos["timestamp"], strict=True
+        )
+        return [cls(chunk, memory, int(step), int(T), timestamp) for chunk, memory, step, T, timestamp in rows]
+
+    @classmethod
+    def seen(cls, observation: Observation) -> View:
+        """Take a view from what `memenvs.Episode.observe` returned."""
+        return cls(observation.chunk, observation.memory, observation.step, observation.T, observation.timestamp)
 
 
 @runtime_checkable
@@ -90,21 +112,36 @@ _REGISTRY = {
 }
 AGENTS = list(_REGISTRY)
 """Names accepted by `make_agent`."""
+_MODEL_REGISTRY = {
+    "lm": "agents.language_model:LanguageModelAgent",
+    "endpoint": "agents.language_model:EndpointAgent",
+}
+_MODEL_ARGUMENTS = {"lm": "model", "endpoint": "url"}
+MODEL_AGENTS = list(_MODEL_REGISTRY)
+"""Names accepted with a model behind a colon: ``"lm:FOLDER"`` or ``"lm:HUB_ID"``, ``"endpoint:http://host:port/v1#model"``."""
 
 
 def make_agent(name: str, **settings: Any) -> Agent:
     """Make an agent by name.
 
     Args:
-        name: one of `AGENTS`.
+        name: one of `AGENTS`, or one of `MODEL_AGENTS` with its model behind a colon.
         settings: keyword arguments of the agent, for instance ``max_operations=3``.
 
     Raises:
-        SettingsError: the name or a setting is unknown.
+        SettingsError: the name or a setting is unknown, or a model is missing.
     """
-    if name not in _REGISTRY:
-        raise SettingsError(f"unknown agent {name!r}; known: {', '.join(AGENTS)}.{did_you_mean(name, AGENTS)}")
-    module, attribute = _REGISTRY[name].split(":")
+    kind, _, model = name.partition(":")
+    if kind in _MODEL_REGISTRY:
+        argument = _MODEL_ARGUMENTS[kind]
+        if model:
+            settings[argument] = model
+        elif argument not in settings:
+            raise SettingsError(f"the agent {kind!r} needs a model: {kind}:MODEL, or {argument}=...")
+    elif name not in _REGISTRY:
+        known = ", ".join([*AGENTS, *(f"{kind}:MODEL" for kind in MODEL_AGENTS)])
+        raise SettingsError(f"unknown agent {name!r}; known: {known}.{did_you_mean(name, [*AGENTS, *MODEL_AGENTS])}")
+    module, attribute = (_REGISTRY | _MODEL_REGISTRY)[kind].split(":")
     agent_class = getattr(import_module(module), attribute)
     try:
         return agent_class(**settings)

@@ -53,7 +53,10 @@ def local_rollouts(
     for bank, (t, _) in zip(banks, at, strict=True):
         bank.step = t
     digests = [f"{record.fingerprint}:{t}:{bank.digest()}" for bank, (t, _) in zip(banks, at, strict=True)]
-    views = [View(record.steps[t].chunk, bank.items, t, record.T) for bank, (t, _) in zip(banks, at, strict=True)]
+    views = [
+        View(record.steps[t].chunk, bank.items, t, record.T, record.steps[t].timestamp)
+        for bank, (t, _) in zip(banks, at, strict=True)
+    ]
     drawn = policy.act(views, [np.random.default_rng([stream_seed, 2, t, k]) for t, k in at])
     for bank, view, decision in zip(banks, views, drawn, strict=True):
         bank.apply(parse_operations(decision.message, dialect, view.chunk).operations)

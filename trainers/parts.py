@@ -59,11 +59,11 @@ class Parts:
     def __init__(self, settings: TrainSettings) -> None:
         self.settings, self.slots = settings, settings.slots.filled
         check(self.slots)
-        self.policy = CandidatePolicy(policy_settings(settings))
+        self.policy = self._make_policy()
         self.envs = settings.make_envs()
         self.optimiser = self._make_optimiser()
         self.objective = Objective(self.slots)
-        self.reference = copy.deepcopy(self.policy) if self.slots.regulariser != "none" else None
+        self.reference = self._make_reference() if self.slots.regulariser != "none" else None
         self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
         self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)
@@ -84,6 +84,12 @@ class Parts:
         self.sampler = self._sampler()
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
+
+    def _make_policy(self) -> Any:
+        return CandidatePolicy(policy_settings(self.settings))
+
+    def _make_reference(self) -> Any:
+        return copy.deepcopy(self.policy)
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         rate = self.settings.learning_rate
@@ -248,7 +254,7 @@ def follow(envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> None:
     """Give the policy to every wrapper that has a method ``follow``: Monte-Carlo credit plays on with it."""
 
     def plays_on(observations: Sequence[Observation], rngs: Sequence[np.random.Generator]) -> list[str]:
-        views = [View(seen.chunk, seen.memory, seen.step, seen.T) for seen in observations]
+        views = [View.seen(seen) for seen in observations]
         return [decision.message for decision in policy.act(views, rngs)]
 
     for env in envs:

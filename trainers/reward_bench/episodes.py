@@ -65,7 +65,7 @@ def trained_policy(run: Path) -> Policy:
     policy = load_policy(checkpoint.find(run))
 
     def decide(seen: Sequence[Observation], rngs: Sequence[np.random.Generator]) -> list[str]:
-        views = [View(now.chunk, now.memory, now.step, now.T) for now in seen]
+        views = [View.seen(now) for now in seen]
         return [decision.message for decision in policy.act(views, rngs)]
 
     return decide

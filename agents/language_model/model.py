@@ -1,0 +1,151 @@
+"""A causal language model of transformers with its tokenizer and chat template.
+
+* `CausalLM` - loaded from a folder or a hub, or made from objects at hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agents.language_model.prompt import Prompt
+from memenvs.errors import DataError, SettingsError, did_you_mean
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class CausalLM:
+    """A model, ready to be asked.
+
+    Args:
+        model: any causal language model of transformers that attends to a cache of keys and values.
+        tokenizer: its tokenizer.
+        chat_template: Jinja text of a chat template; None takes the tokenizer's.
+        thinking: whether models that can may think first; passed to the template as ``enable_thinking``.
+        system: whether the template knows the role "system"; without it instructions begin the user's message.
+        name: in results.
+
+    Raises:
+        SettingsError: there is no chat template, or the model keeps a recurrent state instead of keys and values.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        chat_template: str | None = None,
+        thinking: bool = False,
+        system: bool = True,
+        name: str = "lm",
+    ) -> None:
+        template = chat_template or tokenizer.chat_template
+        if not isinstance(template, str):
+            raise SettingsError(
+                "the tokenizer has no chat template (or several); pass the Jinja text with chat_template=..., for instance "
+                "that of the instruction-tuned model of the same family"
+            )
+        if getattr(model, "_is_stateful", False):
+            raise SettingsError(
+                f"{type(model).__name__} keeps a recurrent state; a model with a key-value cache is needed"
+            )
+        self.model, self.tokenizer, self.template = model, tokenizer, template
+        self.thinking, self.system, self.name = thinking, system, name
+        self.native_tools = "tools" in template
+        """Whether the chat template tells the model about tools itself."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        dtype: str = "float32",
+        device: str | None = None,
+        revision: str | None = None,
+        chat_template: str | None = None,
+        thinking: bool = False,
+        system: bool = True,
+    ) -> CausalLM:
+        """Load a model.
+
+        Args:
+            name: a folder, or an id on the hub that transformers is set up for.
+            dtype: of the weights and of all that is computed but the softmax: one of `DTYPES`.
+            device: for instance "cuda:1"; None takes the first GPU if there is one, else the CPU.
+            revision: commit, branch or tag on the hub.
+            chat_template: see the class, as ``thinking`` and ``system``.
+            thinking: likewise.
+            system: likewise.
+
+        Raises:
+            SettingsError: transformers or torch is not installed, or ``dtype`` is unknown.
+            DataError: there is no such model, or it is no causal language model.
+        """
+        if dtype not in DTYPES:
+            raise SettingsError(
+                f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.{did_you_mean(str(dtype), DTYPES)}"
+            )
+        try:
+            import torch
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+        except ImportError as error:
+            raise SettingsError("language models need torch and transformers: pip install -e '.[train,lm]'") from error
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(name), revision=revision)
+            model: Any = AutoModelForCausalLM.from_pretrained(str(name), revision=revision, dtype=getattr(torch, dtype))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(
+                f"no causal language model could be loaded from {str(name)!r}; expected a folder that save_pretrained wrote, "
+                f"or an id on the hub: {error}"
+            ) from error
+        local = Path(name)
+        shown = local.resolve().name if local.is_dir() else str(name)
+        return cls(model.to(place).eval(), tokenizer, chat_template, thinking, system, shown)
+
+    @property
+    def device(self) -> Any:
+        """Where the model's weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def context(self) -> int | None:
+        """Longest prompt and message together, in tokens, that the model was made for; None where its configuration is silent."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a message: the tokenizer's, and those of the model's generation settings."""
+        given = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = given if isinstance(given, list) else [given]
+        return frozenset(i for i in (self.tokenizer.eos_token_id, *ids) if i is not None)
+
+    def text(self, prompt: Prompt) -> str:
+        """The prompt as the model reads it.
+
+        Raises:
+            SettingsError: the chat template refuses it.
+        """
+        from jinja2.exceptions import TemplateError
+
+        native = bool(prompt.tools) and self.native_tools
+        try:
+            return self.tokenizer.apply_chat_template(
+                prompt.messages(tools=native, system=self.system),
+                tools=list(prompt.tools) if native else None,
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=self.thinking,
+            )
+        except TemplateError as error:
+            raise SettingsError(
+                f'the chat template of {self.name!r} refuses the prompt: {error}; a template without the role "system" needs '
+                "system=False"
+            ) from error
+
+    def tokens(self, prompt: Prompt) -> tuple[int, ...]:
+        """The prompt in token ids; special tokens are those that the template writes."""
+        return tuple(self.tokenizer(self.text(prompt), add_special_tokens=False)["input_ids"])
+
+    def decode(self, tokens: tuple[int, ...] | list[int]) -> str:
+        """Tokens as text, special ones left out."""
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
