@@ -1,6 +1,7 @@
 r"""The texts that MemoryAgentBench shows its agents: a table of pieces, put together to the letter.
 
 * `mab_template` - the system message, or what wraps a chunk or a question.
+* `memorized` - a chunk in its wrapping, at a time of its own.
 * `retrieval_query` - the part of a question's message with which its retrieval agents search.
 
 A chunk's message begins with a time stamp, in the published code the time of the run; here the caller gives one. The ``\n``
@@ -12,6 +13,7 @@ Source: HUST-AI-HYZ/MemoryAgentBench@455306d (MIT), utils/templates.py and agent
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from memenvs.errors import SettingsError, did_you_mean
@@ -26,6 +28,12 @@ _MEMORIZE = (
 )
 _AGENTS = {"rag": "rag", "Long_context_agent": "long", "Agentic_memory": "agentic"}
 """What an agent's name contains -> its type; the first that fits decides, so "rag" wins over all others."""
+
+
+AGENTS = {"rag": "rag", "long_context": "Long_context_agent", "agentic": "Agentic_memory"}
+"""Types of agent as settings name them -> a name that the published code takes for one."""
+FIRST_DAY = date(2024, 1, 1)
+"""Day of the first chunk where the published code has the day of the run: Mem-alpha's, in its copy of the set."""
 
 
 class _Family(NamedTuple):
@@ -173,6 +181,33 @@ def mab_template(sub_dataset: str, kind: str, agent: str) -> str:
     if kind == "query":
         return family.query.replace("@", family.words.get(agent_type, family.words["long"]))
     raise SettingsError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.{did_you_mean(kind, KINDS)}")
+
+
+def memorized(sub_dataset: str, agent: str, context: str, step: int) -> tuple[str, str]:
+    """A chunk as the published agents are told it.
+
+    The published time stamp is that of the run, which no second run has; here chunk 0 comes at `FIRST_DAY`, 00:00, and every other
+    one a day after the one before.
+
+    Args:
+        sub_dataset: as in `mab_template`.
+        agent: a name in `AGENTS`.
+        context: the chunk.
+        step: its number.
+
+    Returns:
+        The message and its time stamp (which the messages of longmemeval do not tell).
+
+    Raises:
+        SettingsError: an agent or sub-dataset that the published templates do not know.
+    """
+    if agent not in AGENTS:
+        raise SettingsError(
+            f"templates must be None or one of {', '.join(AGENTS)}, got {agent!r}.{did_you_mean(str(agent), AGENTS)}"
+        )
+    stamp = f"{FIRST_DAY + timedelta(days=step)} 00:00"
+    template = mab_template(sub_dataset, "memorize", AGENTS[agent])
+    return template.format(context=context, time_stamp=stamp), stamp
 
 
 def retrieval_query(message: str) -> str:

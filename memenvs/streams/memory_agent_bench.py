@@ -11,7 +11,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from memenvs.memory.token_counters import token_counter
 from memenvs.streams.chunking import mab_chunks
 from memenvs.streams.hub import hub_folder, named
 from memenvs.streams.longmemeval import session_text
+from memenvs.streams.mab_templates import memorized
 from memenvs.streams.published import Format, Outline, PublishedStreams
 from memenvs.streams.rows import ChainedRows, GivenRows, ParquetRows, Row, Rows
 from memenvs.streams.types import Chunk, Question, Stream
@@ -75,7 +76,14 @@ class ChunkSettings:
     entities: str | Path | None = None
     """The set's ``entity2id.json``, to give the golds of recsys as titles; None leaves the published numbers."""
 
+    templates: str | None = None
+    """"rag", "long_context" or "agentic": chunks stand in the message with which MemoryAgentBench tells them to agents of this type
+    (`memenvs.streams.mab_templates`). Questions stay bare: a reader puts them into their template, and retrieval and scoring
+    take them without. None: chunks stay bare too."""
+
     def __post_init__(self) -> None:
+        if self.templates is not None:
+            memorized("ruler_qa1_197K", self.templates, "", 0)
         whole("chunk_size", self.chunk_size, 1)
         token_counter(self.tokens)
         if self.longmemeval_chunks not in LONGMEMEVAL_CHUNKS:
@@ -209,6 +217,8 @@ def _within(family: str, competency: str, starts: tuple[str, ...]) -> bool:
 def _form(settings: ChunkSettings) -> Format:
     titles = None if settings.entities is None else _titles(Path(settings.entities))
     known = asdict(settings) | {"entities": titles is not None}
+    if settings.templates is None:  # as before there were any, so that fingerprints stay what they were
+        del known["templates"]
     return Format(
         "MemoryAgentBench",
         LICENCE,
@@ -251,6 +261,8 @@ def _read(row: Row, settings: ChunkSettings, titles: dict[str, str] | None) -> S
         chunks = [Chunk(text) for text in texts]
     if not chunks:
         raise row.fault("context", "some text", context)
+    if settings.templates is not None:
+        chunks = [_told(chunk, source, settings.templates, step) for step, chunk in enumerate(chunks)]
     asked, golds = row.items("questions", 1), row.items("answers", 1)
     if len(asked) == 1:  # all answers belong to the one question, however deep they are nested
         golds = [[one for gold in golds for one in (gold if isinstance(gold, list) else [gold])]]
@@ -264,8 +276,14 @@ def _read(row: Row, settings: ChunkSettings, titles: dict[str, str] | None) -> S
             Question(row.string("questions", text), _references(row, gold, source, titles), source)
             for text, gold in zip(asked, golds, strict=True)
         ),
-        metadata={name: metadata[name] for name in _KEPT if metadata.get(name)},
+        metadata={name: metadata[name] for name in _KEPT if metadata.get(name)}
+        | ({"templates": settings.templates} if settings.templates else {}),
     )
+
+
+def _told(chunk: Chunk, source: str, agent: str, step: int) -> Chunk:
+    text, stamp = memorized(source, agent, chunk.text, step)
+    return replace(chunk, text=text, timestamp=chunk.timestamp or stamp)
 
 
 def _references(row: Row, gold: Any, source: str, titles: dict[str, str] | None) -> tuple[str, ...]:
