@@ -86,6 +86,16 @@ def test_recall_at_k():
     assert score("1. The Matrix", ["0"], "recsys_redial_full", "mab", entities=ENTITIES) == 1.0
 
 
+def test_an_answer_of_ids_as_one_text_is_taken_digit_by_digit():
+    # Resumed runs pass the first id alone: "24" are the titles 2 and 4.
+    metrics, named, right = recall("1. Up\n2. Alien", list("24"), ENTITIES)
+    assert post_process("1. Up\n2. Alien", "24", "recsys_redial_full", ENTITIES)[0] == metrics
+    assert (named, right) == (["Up", "Alien"], ["Up", "Alien"])
+    for wrong in ([2, 4], [["2"], ["4"]], None):
+        with pytest.raises(ScorerError, match="ids of titles, as texts"):
+            post_process("1. Up", wrong, "recsys_redial_full", ENTITIES)
+
+
 def test_recommendations_need_a_table_with_their_titles(tmp_path):
     with pytest.raises(ScorerError, match="give entities=load_entities"):
         score("1. Up", ["2"], "recsys_redial_full", "mab")

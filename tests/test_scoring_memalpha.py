@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from memenvs.errors import ScorerError
 from memenvs.scoring import disagreements, locomo, metric_for, published, score
 from memenvs.scoring.memalpha import by_source, level_match
+from memenvs.scoring.metrics import normalize
 from memenvs.scoring.published import (
     answer_line,
     boxed_answer,
@@ -147,6 +148,98 @@ def test_an_answer_that_is_a_number_is_read_as_upstream_reads_it_or_refused():
         for profile in ALL:
             with pytest.raises(ScorerError, match="got 12"):
                 score("12", 12, source, profile)
+
+
+def test_an_empty_list_is_scored_where_the_published_code_does_not_crash():
+    assert said("Rome", [], "squad") == said("", [], "hotpotqa") == (1, 1, 1)  # its first element is ""
+    assert (score("3", [], TREC, TRAIN), score("3", [], "pubmed-rct", BASELINE)) == (0, 0)
+    for source, profile in (
+        ("pubmed-rct", EVAL),
+        ("booksum", EVAL),
+        ("booksum", TRAIN),
+        (TREC, BASELINE),
+        ("eventqa_full", EVAL),
+    ):
+        with pytest.raises(ScorerError):
+            score("3", [], source, profile)
+    with pytest.raises(ScorerError, match="at least one reference"):
+        score("3", [], "lme_train", TRAIN, judge=None)
+
+
+def test_an_answer_may_be_an_object_with_a_text():
+    assert said("In Rome.", {"text": "Rome", "start": 3}, "squad") == (1, 1, 1)
+    for wrong in ({}, {"texts": "Rome"}, {"text": ["Rome"]}):
+        with pytest.raises(ScorerError, match="an object with its text"):
+            score("In Rome.", wrong, "squad", EVAL)
+
+
+# A model's reply, split where upstream splits it: (reply, its answer line, what stands boxed in it)
+@pytest.mark.parametrize(
+    ("reply", "line", "boxed"),
+    [
+        ("", "", ""),
+        ("\r\nRome", "", "Rome"),
+        ("Rome\r\nOslo", "Rome", "Rome\r\nOslo"),
+        ("Rome\u2028Oslo", "Rome\u2028Oslo", "Rome\u2028Oslo"),  # only a line feed ends a line
+        ("The answer:Rome", "Rome", "The answer:Rome"),
+        ("an\u017fwer: Rome", "Rome", "an\u017fwer: Rome"),  # the long s counts as an s
+        ("Answer: Answer:", "", "Answer: Answer:"),
+        ("Answer:\nAnswer: Rome", "", "Answer:\nAnswer: Rome"),
+        (r"\boxed{}", r"\boxed{}", ""),
+        ("\\boxed{a\nb}", "\\boxed{a", "a\nb"),
+        (r"\boxed{\frac{1}{2}}", r"\boxed{\frac{1}{2}}", r"\frac{1"),
+        (r"\\boxed{1} \boxed{2}", r"\\boxed{1} \boxed{2}", "1"),
+        (r"\Boxed{1} \box{2}", r"\Boxed{1} \box{2}", r"\Boxed{1} \box{2}"),
+    ],
+)
+def test_odd_replies_are_cut_as_published(reply, line, boxed):
+    assert (answer_line(reply), boxed_answer(reply)) == (line, boxed)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reward", "evaluation"),
+    [
+        ("a</think>b</think>c", 0, 0),  # "b" is left, in evaluation alone
+        (
+            "<think>x</think>c<think>y</think>d",
+            1,
+            1,
+        ),  # what stands between the first two endings, "c<think>y", is "Empty"
+        ("</think><think>c", 1, 1),  # "<think>c" is left, which is "Empty"
+        ("<think></think>", 0, 0),
+    ],
+)
+def test_thoughts_in_odd_places(prediction, reward, evaluation):
+    assert said(prediction, "Empty", "squad") == (reward, evaluation, evaluation)
+
+
+def test_numbers_are_digits_of_any_script_without_spaces_or_signs():
+    assert [score(text, "3", "pubmed-rct", EVAL) for text in ("3", "'3'", '"3', " 3 ", "03", "3.0", "+3", "3 3")] == [
+        1, 1, 1, 1, 0, 0, 0, 0,
+    ]  # fmt: skip
+    assert score("\u0663", "\u0663", "pubmed-rct", EVAL) == 1  # an Arabic digit is a digit
+    assert score("\u00b2", "\u00b2", "pubmed-rct", EVAL) == 0  # a raised two is none
+    assert score(r"\boxed{' 3 '}", "'3'", "pubmed-rct", EVAL) == 1
+
+
+@pytest.mark.parametrize("profile", ALL)
+def test_empty_keywords_are_always_found(profile):
+    assert score("x", ";", "perltqa", profile) == 1
+    assert score("tea", "tea;", "perltqa", profile) == 1
+    assert score("", "", "perltqa", profile) == 1
+    assert score("x", ",", "booksum", profile) == (1 if profile == TRAIN else 0)  # split(", ") leaves "," in one piece
+    assert score("", "", "booksum", profile) == 1
+    assert score("x", "tea, ", "booksum", profile) == 0.5
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.text(st.sampled_from("aT he.,!“”\u2019\u0130ß\n\x85é"), max_size=14))
+def test_what_normalising_leaves(text):
+    normal = normalize(text)
+    assert normal == normal.lower().strip()
+    assert not set(normal) & set("!.,\n\x85")
+    assert not {"a", "an", "the"} & set(normal.split())
+    assert contains(text, text) == exact(text, text) == 1.0
 
 
 def test_a_missing_library_is_named(monkeypatch):

@@ -16,7 +16,6 @@ from memenvs.scoring.published import (
     answer_line,
     best,
     best_reading,
-    references_of,
     text_metrics,
 )
 
@@ -72,16 +71,18 @@ def choice_metrics(prediction: str, gold: Gold) -> dict[str, float]:
 
 
 def recsys_metrics(prediction: str, gold: Gold, entities: Mapping[str, int] | None) -> dict[str, float]:
-    """recall@k of recommendations.
+    """recall@k of recommendations. An answer that is one text is taken digit by digit, as in upstream's resumed runs.
 
     Raises:
-        ScorerError: no table of titles, or as `recsys.recall`.
+        ScorerError: no table of titles, ids that are no texts, or as `recsys.recall`.
     """
     if entities is None:
         raise ScorerError(
             "recommendations are scored against the data set's table of titles: give entities=load_entities('entity2id.json')"
         )
-    return recsys.recall(prediction, references_of(gold), entities)[0]
+    if not isinstance(gold, str | list | tuple) or not all(isinstance(number, str) for number in gold):
+        raise ScorerError(f"expected ids of titles, as texts, as the answer, got {gold!r}")
+    return recsys.recall(prediction, [str(number) for number in gold], entities)[0]
 
 
 def post_process(

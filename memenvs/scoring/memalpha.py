@@ -44,10 +44,19 @@ def after_thinking(prediction: str, both_tags: bool) -> str:
 
 
 def first_contained(prediction: str, gold: Gold) -> float:
-    """1 if the answer, or the first of a list, stands in the prediction, both lower-cased (SQuAD, HotpotQA)."""
+    """1 if the answer, or the first of a list, stands in the prediction, both lower-cased (SQuAD, HotpotQA).
+
+    An empty list counts as "", which stands everywhere; of an object its ``text`` is the answer.
+
+    Raises:
+        ScorerError: an object without a text.
+    """
     answer = stored(gold)
-    wanted = str(answer[0] if isinstance(answer, list) else answer)
-    return float(wanted.lower() in prediction.lower())
+    if isinstance(answer, list):
+        answer = answer[0] if answer else ""
+    elif isinstance(answer, dict) and not isinstance(answer := answer.get("text"), str):
+        raise ScorerError(f"expected an answer, or an object with its text, got {gold!r}")
+    return float(str(answer).lower() in prediction.lower())
 
 
 def number_match(prediction: str, answer: object) -> float:
@@ -77,9 +86,9 @@ def keyword_hits(prediction: str, keywords: Sequence[object]) -> float:
     """Share of the keywords that stand in the prediction, both lower-cased; "" always does.
 
     Raises:
-        ScorerError: a keyword is no text.
+        ScorerError: no keyword, or one that is no text.
     """
-    if not all(isinstance(keyword, str) for keyword in keywords):
+    if not keywords or not all(isinstance(keyword, str) for keyword in keywords):
         raise ScorerError(f"expected keywords, got {list(keywords)!r}")
     text = prediction.lower()
     return sum(str(keyword).lower() in text for keyword in keywords) / len(keywords)
@@ -156,7 +165,11 @@ def eval_score(prediction: str, gold: Gold, source: str, entities: Entities = No
         return keyword_hits(prediction, _keywords(gold, source))
     if source == "pubmed-rct" or "icl" in source:
         answer = stored(gold)
-        return number_match(prediction, answer[0] if isinstance(answer, list) else answer)
+        if isinstance(answer, list):
+            if not answer:
+                raise ScorerError(f"expected the answer of a {source} question, got an empty list")
+            answer = answer[0]
+        return number_match(prediction, answer)
     if source in ("squad", "hotpotqa"):
         return first_contained(prediction, gold)
     if source == "perltqa":

@@ -170,19 +170,19 @@ def score(
 
     Raises:
         SettingsError: unknown profile.
-        ScorerError: unknown source, no references, a prediction that is no text, a judge needed but not given, or an answer of a
-            form on which the published code crashes.
+        ScorerError: unknown source, no references (but some published code scores an empty list), a prediction that is no text, a
+            judge needed but not given, or an answer of a form on which the published code crashes.
     """
     if not isinstance(prediction, str):
         raise ScorerError(f"expected the prediction as a text, got {prediction!r}; a reader's failure has no score")
-    if isinstance(references, list | tuple) and not references:
-        raise ScorerError(f"expected at least one reference for a question of source {source!r}, got none")
     rubric = rubric_for(source, profile)
+    ours = profile == "corrected" or nearest_family(source, OWN) != ""
+    if (ours or rubric is not None) and isinstance(references, list | tuple) and not references:
+        raise ScorerError(f"expected at least one reference for a question of source {source!r}, got none")
     if rubric is not None and judge is not None:
         case = Case(prediction, references, question, kind or longmemeval.kind_in(source), keypoints)
         return verdicts([case], rubric, judge)[0]
     metric = metric_for(source, profile, entities)
-    ours = profile == "corrected" or nearest_family(source, OWN)
     return float(metric(prediction, references_of(references) if ours else references))
 
 
