@@ -14,7 +14,7 @@ import pytest
 import memenvs
 from memenvs import testing
 from memenvs.episode import Episode, EpisodeSettings
-from memenvs.errors import DataError, EpisodeError, SettingsError
+from memenvs.errors import EpisodeError, SettingsError
 from memenvs.memory import MemoryBank, Operation, ThreePartMemory
 from memenvs.memory.memalpha_calls import MemoryCall
 from memenvs.memory.three_part_retrieval import ThreePartRetriever
@@ -23,7 +23,7 @@ from memenvs.reading import Answer
 from memenvs.record import EpisodeRecord
 from memenvs.streams.types import Chunk, Question, Stream
 from rewards import FineMemReward, terms
-from rewards.credit.replay import Replay, settings_of
+from rewards.credit.replay import settings_of
 
 QUESTIONS = (
     Question("Where does Ann live?", ("Rome",), "builtin-fact"),
@@ -114,12 +114,6 @@ def test_the_rule_decides_what_is_valid():
         episode.act(delete)
         shares.append(terms.fmt_step(episode.answer([])))
     assert shares == [1, 0]
-
-
-def test_steps_of_three_parts_are_not_replayed():
-    record = play().record()
-    with pytest.raises(DataError, match="only flat memories can be replayed, the record has memory='memalpha'"):
-        Replay(record)
 
 
 def test_the_id_pair_shares_its_streams():

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from memenvs.memory.bank import Change, MemoryItem
+from memenvs.memory.memalpha_calls import KINDS, part_of
 from memenvs.memory.retrieval import Retrieved
 from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 
 
 class EverythingRetriever:
-    """All items, in the order of their INSERT."""
+    """All items in the memory's order: that of their INSERT, in a three-part memory part by part."""
 
     name = EVERYTHING
 
@@ -42,7 +43,8 @@ class EverythingRetriever:
 
     def top_k(self, query: str, k: int) -> tuple[tuple[Retrieved, MemoryItem], ...]:
         """All items; neither ``query`` nor ``k`` is looked at."""
-        return tuple(map(_found, self._items.values()))
+        ordered = sorted(self._items.values(), key=lambda item: KINDS.index(part_of(item.id)))
+        return tuple(map(_found, ordered))
 
 
 class EvidenceRetriever(EverythingRetriever):

@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from memenvs.errors import SettingsError, whole
+from memenvs.errors import DataError, SettingsError, whole
 from memenvs.memory import MemoryItem
+from memenvs.memory.architectures import FLAT
+from memenvs.memory.retrieval_profiles import WITHOUT_RANKING
 from memenvs.reading import Reader, Reading
 from memenvs.record import EpisodeRecord
-from rewards.credit.replay import StepGame, retriever_of
+from rewards.credit.replay import StepGame, retriever_of, settings_of
 from rewards.terms import PHI, Terms, check_choice
 
 Array = NDArray[np.float64]
@@ -113,7 +115,7 @@ def loo_item(record: EpisodeRecord, reader: Reader, phi: str = "last_write") -> 
     Raises:
         SettingsError: unknown ``phi``.
         ReaderError: the reader, or the episode itself, failed.
-        DataError: the record lacks settings.
+        DataError: the record lacks settings, or its retrieval was no ranking of one list of items.
 
     Source: the ContextCite family (arXiv 2409.00729), with memory items as the sources.
     """
@@ -148,7 +150,7 @@ def item_shapley(record: EpisodeRecord, reader: Reader, phi: str = "last_write",
     Raises:
         SettingsError: unknown ``phi``, or more than ``most`` readings.
         ReaderError: the reader, or the episode itself, failed.
-        DataError: the record lacks settings.
+        DataError: the record lacks settings, or its retrieval was no ranking of one list of items.
 
     Source: see `frozen_shapley`.
     """
@@ -175,7 +177,17 @@ def _step(item: MemoryItem, phi: str) -> int:
 
 
 def _ranked(record: EpisodeRecord, count: int) -> list[tuple[MemoryItem, ...]]:
-    """The best ``count`` items of the final memory for each global question, best first."""
+    """The best ``count`` items of the final memory for each global question, best first.
+
+    Raises:
+        DataError: the episode's retrieval was no ranking of one list of items.
+    """
+    settings = settings_of(record)
+    if settings.memory != FLAT or settings.retrieval in WITHOUT_RANKING:
+        raise DataError(
+            "leaving items out under a frozen ranking needs one ranked list of items; the record has "
+            f"memory={settings.memory!r}, retrieval={settings.retrieval!r}: take a credit that replays steps, such as loo-step"
+        )
     retriever = retriever_of(record)
     retriever.restore(record.memory)
     return [tuple(item for _, item in retriever.top_k(question.question, count)) for question in record.questions]

@@ -11,13 +11,16 @@ from dataclasses import fields
 
 from memenvs.episode import EpisodeSettings
 from memenvs.errors import DataError, ReaderError, SettingsError
-from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, MemoryLimits, Operation, token_counter
+from memenvs.memory import BankSnapshot, BM25Retriever, MemoryBank, MemoryItem, MemoryLimits, token_counter
+from memenvs.memory.architectures import make_memory, make_retriever
 from memenvs.memory.rankings import Rankings
+from memenvs.memory.retrieval import Retriever
 from memenvs.memory.tokens import TokenCounter
 from memenvs.reading import CachedReader, Reader, Reading
 from memenvs.reading.asking import ask
 from memenvs.record import EpisodeRecord
 from memenvs.scoring.profiles import metric_for
+from rewards.credit.writes import writes_of
 
 _KEPT_SCORES = 4096
 """Memories whose scores are kept; they only save time."""
@@ -30,28 +33,24 @@ class Replay:
     on an item that was never written, because its step was left out, is invalid and changes nothing.
 
     Items keep the ids of the episode, and operations mean the items that they meant then. An INSERT that the episode refused may
-    fit once others are left out; its item gets an id that no operation names.
+    fit once others are left out; its item gets an id that no operation names. In a three-part memory the core is always there to be
+    written: an UPDATE of it needs no step before it.
 
     Args:
         record: a finished episode.
         count: the episode's token counter; by default the one that its settings name.
 
     Raises:
-        DataError: the record lacks settings, its memory is not flat, or its operations do not lead to its memory.
+        DataError: the record lacks settings, or its operations do not lead to its memory.
     """
 
     def __init__(self, record: EpisodeRecord, count: TokenCounter | None = None) -> None:
         self.T = record.T
         settings = settings_of(record)
-        if settings.memory != "flat":
-            raise DataError(
-                f"only flat memories can be replayed, the record has memory={settings.memory!r}; "
-                "take a credit that needs no replay, such as evidence or uniform"
-            )
         self._count = token_counter(settings.tokens) if count is None else count
-        self._limits = settings.limits
-        self._writes = _writes(record)
-        self._bank = MemoryBank(self._limits, self._count)
+        self._limits, self._memory = settings.limits, settings.memory
+        self._writes = writes_of(record, settings)
+        self._bank = self._empty()
         # The coalition asked last and the memory after each of its steps: the next one often begins with the same steps.
         self._path: list[int] = []
         self._states = [self._bank.snapshot()]
@@ -62,6 +61,9 @@ class Replay:
                 "the record's operations do not lead to the memory that it holds; an episode with a token counter of its own "
                 "is replayed with that counter: count=..."
             )
+
+    def _empty(self) -> MemoryBank:
+        return make_memory(self._memory, self._limits, self._count)
 
     def snapshot(self, steps: Iterable[int]) -> BankSnapshot:
         """The memory after replaying only these steps, in their order, as a snapshot whose next step is the last one's plus 1.
@@ -85,12 +87,13 @@ class Replay:
         return self._states[-1]
 
     def memory(self, steps: Iterable[int]) -> tuple[MemoryItem, ...]:
-        """The items after replaying only these steps, in the order of their INSERT."""
-        return tuple(self.snapshot(steps).items.values())
+        """The items after replaying only these steps, in the memory's order."""
+        self.snapshot(steps)
+        return self._bank.items
 
     def bank(self, steps: Iterable[int]) -> MemoryBank:
         """A bank of one's own that holds this memory, under the episode's limits, to play on from."""
-        bank = MemoryBank(self._limits, self._count)
+        bank = self._empty()
         bank.restore(self.snapshot(steps))
         return bank
 
@@ -115,31 +118,16 @@ def settings_of(record: EpisodeRecord) -> EpisodeSettings:
         ) from error
 
 
-def retriever_of(record: EpisodeRecord) -> BM25Retriever:
-    """A retriever that ranks as the episode's did.
+def retriever_of(record: EpisodeRecord) -> Retriever:
+    """A retriever that finds what the episode's did.
 
     Raises:
         DataError: the record lacks settings.
-        SettingsError: its kind of BM25 does not exist, or is not that of its retrieval profile.
+        SettingsError: its kind of BM25 does not exist or is not that of its retrieval profile, or its retrieval is ``"evidence"``,
+            which only the episode's own retriever knows.
     """
-    return BM25Retriever(idf=record.settings.get("idf"), profile=settings_of(record).retrieval)
-
-
-def _writes(record: EpisodeRecord) -> list[tuple[list[Operation], list[str]]]:
-    """Per step the operations that can write, and the id of each INSERT among them."""
-    written = {o.id for step in record.steps for o in step.operations if o.op == "INSERT" and o.valid}
-    found: list[tuple[list[Operation], list[str]]] = []
-    for step in record.steps:
-        operations: list[Operation] = []
-        ids: list[str] = []
-        for n, outcome in enumerate(step.operations):
-            if outcome.op == "INSERT":
-                operations.append(Operation("INSERT", outcome.content))
-                ids.append(outcome.id or f"{step.step}.refused{n}")
-            elif outcome.op in ("UPDATE", "DELETE") and outcome.id in written:
-                operations.append(Operation(outcome.op, outcome.content, outcome.id))
-        found.append((operations, ids))
-    return found
+    settings = settings_of(record)
+    return make_retriever(settings.memory, record.settings.get("idf"), settings.retrieval)
 
 
 class Examiner:
@@ -148,14 +136,14 @@ class Examiner:
     Args:
         record: a finished episode; its settings give k, the retrieval and the scoring profile.
         reader: who answers; wrapped in a `CachedReader` unless it is one.
-        retriever: ranks items; by default BM25 as in the record's settings.
+        retriever: finds items; by default as in the record's settings.
 
     Raises:
         DataError: the record lacks settings.
         ScorerError: the profile has no metric for a question.
     """
 
-    def __init__(self, record: EpisodeRecord, reader: Reader, retriever: BM25Retriever | None = None) -> None:
+    def __init__(self, record: EpisodeRecord, reader: Reader, retriever: Retriever | None = None) -> None:
         self.questions = record.questions
         self.reader = reader if isinstance(reader, CachedReader) else CachedReader(reader)
         settings = settings_of(record)
@@ -169,7 +157,7 @@ class Examiner:
         self._scores: dict[tuple[str, ...], tuple[float, ...]] = {}
 
     def readings(self, items: Sequence[MemoryItem]) -> list[Reading]:
-        """What the reader is asked: each global question with the ``min(k, N)`` items retrieved for it."""
+        """What the reader is asked: each global question with the items retrieved for it, best first."""
         texts = [(item.id, item.content) for item in items]
         return [
             Reading(question.question, tuple([texts[place] for place in places]), question.source)
@@ -217,7 +205,7 @@ class StepGame:
     Args:
         record: a finished episode.
         reader: who answers.
-        retriever: ranks items; by default as in the record.
+        retriever: finds items; by default as in the record.
         count: the episode's token counter.
 
     Raises:
@@ -232,7 +220,7 @@ class StepGame:
         self,
         record: EpisodeRecord,
         reader: Reader,
-        retriever: BM25Retriever | None = None,
+        retriever: Retriever | None = None,
         count: TokenCounter | None = None,
     ) -> None:
         if record.failure is not None:
