@@ -11,9 +11,11 @@ import tyro
 
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
+from trainers.endpoint_options import EndpointOptions
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
 
 Options = Annotated[EnvOptions, tyro.conf.arg(name="")]
+Endpoint = Annotated[EndpointOptions, tyro.conf.arg(name="")]
 Agents = Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--agent"])]
 STREAMS = 100
 """Streams of an evaluation without a suite, where no number is given."""
@@ -34,6 +36,7 @@ def evaluate(
     resume: Literal["auto", "never"] = "auto",
     published: bool = True,
     records: bool = False,
+    endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
 ) -> None:
     """Play held-out streams with agents side by side, and write the table as JSON and CSV.
 
@@ -90,6 +93,7 @@ def evaluate(
         resume: with a suite, "auto" goes on with what the folder holds, "never" drops it.
         published: with a suite, show the paper's rows.
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
+        endpoint: with a suite, how its reader is asked.
     """
     if suite is not None:
         from trainers.commands_suite import evaluate_suite
@@ -102,10 +106,12 @@ def evaluate(
         evaluate_suite(
             suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
             out=out or Path("runs") / suite, resume=resume == "auto", published=published,
+            endpoint=endpoint,
         )  # fmt: skip
         return
     given = {"profile": profile, "judge": judge, "entities": entities}
     alone = [f"--{name}" for name, value in given.items() if value is not None]
+    alone += [f"--{name}" for name in endpoint]
     if alone or controls != ("all",):
         raise SettingsError(f"{' and '.join(alone) or '--controls'} needs a suite: --suite memalpha")
     _play_and_tabulate(

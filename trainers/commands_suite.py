@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
-from memenvs.scoring import PROFILES, Judge
+from memenvs.scoring import PROFILES
+from trainers.endpoint_options import EndpointOptions, reader_arguments
 from trainers.run_env import EnvOptions
 
 
 def evaluate_suite(
     name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
     entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
-    endpoint: Mapping[str, Any] | None = None,
+    endpoint: EndpointOptions,
 ) -> None:  # fmt: skip
     """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them."""
     from rich.console import Console
 
     from memenvs.reading import make_reader
     from memenvs.scoring.recsys import load_entities
+    from trainers.judging import Verdicts, judge_for
     from trainers.progress import bars
     from trainers.suites.catalogue import find_suite
     from trainers.suites.heat_map import heat_map
@@ -39,8 +40,10 @@ def evaluate_suite(
     rules = profile or suite.profile
     if rules not in PROFILES:
         raise SettingsError(f"unknown profile {rules!r}; known: {', '.join(PROFILES)}.{did_you_mean(rules, PROFILES)}")
-    scorer = Scorer(rules, _judge(judge, out), load_entities(entities) if entities else None)
-    reader = make_reader(options.get("reader", "extractive"), **endpoint or {})
+    verdicts = Verdicts(judge_for(judge, out)) if judge else None
+    scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
+    address = options.get("reader", "extractive")
+    reader = make_reader(address, **reader_arguments(address, endpoint, out))
     plan = make_plan(suite, agents, controls, options, reader, streams, seed)
     plan.check_mark(out, anew=not resume)
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -49,18 +52,18 @@ def evaluate_suite(
 
         def report(progress: Progress) -> None:
             told = f"{suite.name}: {progress.readings} questions read" + (
-                f", {progress.calls} calls" if progress.calls else ""
+                f", {progress.calls:.0f} calls" if progress.calls else ""
             )
             told += f", [red]{progress.failed} failed[/red]" if progress.failed else ""
             shown.update(bar, completed=progress.played, total=progress.episodes, description=told)
 
         outcome = read_suite(plan, out, report)
     counter, count = _memory_counter()
-    every = {arm: score_file(kept, suite, scorer, count, plan.dataset) for arm, kept in outcome.files.items()}
+    every = {arm: score_file(kept, suite, scorer, count) for arm, kept in outcome.files.items()}
     names = column_names(suite, list(every.values()))
     rows = [arm_row(arm, plan.arms[arm].kind, summaries, names, suite) for arm, summaries in every.items()]
     facts = plan.facts | {
-        "profile": rules, "judge": scorer.judge.name if scorer.judge else None, "memory_counter": counter,
+        "profile": rules, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
         "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
         "unavailable": outcome.unavailable, "versions": versions(),
     }  # fmt: skip
@@ -90,13 +93,6 @@ def evaluate_suite(
     console.print(
         f"written: {out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}", markup=False
     )
-
-
-def _judge(judge: str | None, out: Path) -> Judge | None:
-    """A model behind an address; its verdicts are kept in the folder."""
-    if judge is None:
-        return None
-    raise SettingsError("no judge yet")
 
 
 def _memory_counter() -> tuple[str, TokenCounter]:

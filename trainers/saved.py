@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -73,11 +74,11 @@ def facts_of(records: Iterable[EpisodeRecord], name: str) -> list[str]:
 
 
 def file_names(agents: Sequence[str]) -> dict[str, str]:
-    """A file name for each agent: its name ("-" for ":"), or as much of a run's path, from its end, as tells the agents apart."""
+    """A file name for each agent: its name, or as much of a path, from its end, as tells the agents apart; "-" for ":" and such."""
     parts = {name: Path(name).resolve().parts[1:] if Path(name).is_dir() else (name,) for name in agents}
     ends: dict[str, str] = {}
     for length in range(1, max(map(len, parts.values()), default=0) + 1):
-        ends = {name: "-".join(path[-length:]).replace(":", "-").replace("/", "-") for name, path in parts.items()}
+        ends = {name: re.sub(r"[^\w.+-]+", "-", "-".join(path[-length:])) for name, path in parts.items()}
         if len(set(ends.values())) == len(ends):
             return ends
     return {name: f"{number}-{end}" for number, (name, end) in enumerate(ends.items(), 1)}

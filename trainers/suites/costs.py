@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from numbers import Real
 from typing import Any
 
 from memenvs.memory.tokens import count_tokens
@@ -16,6 +14,18 @@ from memenvs.reading import Answer, Reader, Reading, read
 
 COSTS = "costs"
 """Key in a record's settings."""
+COUNTED = (
+    "requests",
+    "answered",
+    "cached",
+    "retries",
+    "truncated",
+    "unreported",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost",
+)
+"""What is taken over of a reader's ``usage`` (`memenvs.endpoint.Usage`)."""
 Costs = dict[str, float]
 """Name -> amount; amounts of several readings add up."""
 
@@ -24,7 +34,7 @@ class Meter:
     """Asks a reader, and knows what each asking cost.
 
     Args:
-        reader: who answers; if it has a ``usage`` (a dataclass or mapping of counts), the counts that grow are reported.
+        reader: who answers; if it has a ``usage``, as `memenvs.reading.EndpointReader` does, its counts are reported too.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -60,12 +70,5 @@ def _usage(reader: Any) -> Costs:
     usage = getattr(reader, "usage", None)
     if usage is None:
         return {}
-    if hasattr(usage, "to_json"):
-        usage = usage.to_json()
-    elif is_dataclass(usage) and not isinstance(usage, type):
-        usage = asdict(usage)
-    return {
-        name: float(value)
-        for name, value in dict(usage).items()
-        if isinstance(value, Real) and not isinstance(value, bool)
-    }
+    counts = dict(usage.to_json())
+    return {name: float(counts[name]) for name in COUNTED if counts.get(name) is not None}

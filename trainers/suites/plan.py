@@ -53,6 +53,12 @@ class Plan:
     """File name of a trained run -> hash of its checkpoint; records of another checkpoint are not mixed with these."""
 
     @property
+    def batch(self) -> int:
+        """Questions that are put to the reader at once, as far as there are so many: a server answers several at a time."""
+        settings = getattr(getattr(self.reader, "endpoint", None), "settings", None)
+        return 1 if settings is None else 4 * settings.concurrency
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What decides the records, as plain data."""
         settings = self.settings

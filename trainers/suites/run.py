@@ -1,12 +1,12 @@
 """The reading stage: every arm plays every stream once; then its questions are read, and those that failed once more.
 
 Stream by stream, so that a large stream is made once for all arms, and an evaluation that is stopped has every arm on the same
-streams.
+streams. A server is asked the questions of several streams at once, where streams have too few to keep it busy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Progress:
     """Questions put to the reader by this run."""
     failed: int = 0
     """Questions without an answer, as things stand."""
-    calls: int = 0
+    calls: float = 0
     """Requests that a server answered."""
 
 
@@ -51,68 +51,127 @@ def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = la
     Args:
         plan: what is played.
         folder: receives ``records/<arm>.jsonl``; what lies there of the same plan is kept.
-        report: called after every episode.
+        report: called after every batch of episodes.
 
     Returns:
         The records of every arm that could play, complete but for questions on which the reader failed twice; and what arms could
         not play, for the data lacks what they need.
-    """
-    meter = Meter(plan.reader)
-    outcome = Outcome({name: KeptRecords(folder / "records" / f"{name}.jsonl") for name in plan.arms})
-    sizes: dict[str, dict[int, int]] = {}
-    failed: dict[str, int] = {}
-    for name, kept in outcome.files.items():
-        sizes[name], failed[name] = {}, 0
-        for record in kept:
-            _check_weights(plan, name, record)
-            sizes[name][index_of(record)] = record.memory_tokens
-            failed[name] += len(unread(record))
-    progress = Progress(sum(map(len, sizes.values())), plan.streams * len(plan.arms), failed=sum(failed.values()))
-    report(progress)
 
-    def answered(name: str, record: EpisodeRecord) -> EpisodeRecord:
-        found = read_record(record, meter)
-        spent = found.settings[COSTS]
-        progress.readings += int(spent["readings"] - record.settings.get(COSTS, {}).get("readings", 0))
-        progress.calls += int(
-            spent.get("reader_answered", 0) - record.settings.get(COSTS, {}).get("reader_answered", 0)
-        )
-        failed[name] += len(unread(found))
-        progress.failed = sum(failed.values())
+    Raises:
+        SettingsError: the folder has records of an arm that was trained further since.
+    """
+    return _Reading(plan, folder, report).outcome
+
+
+class _Reading:
+    def __init__(self, plan: Plan, folder: Path, report: Callable[[Progress], None]) -> None:
+        self.plan, self.report = plan, report
+        self.meter = Meter(plan.reader)
+        self.outcome = Outcome({name: KeptRecords(folder / "records" / f"{name}.jsonl") for name in plan.arms})
+        self.sizes: dict[str, dict[int, int]] = {name: {} for name in plan.arms}
+        self.failed = dict.fromkeys(plan.arms, 0)
+        for name, kept in self.outcome.files.items():
+            for record in kept:
+                _check_weights(plan, name, record)
+                self.sizes[name][index_of(record)] = record.memory_tokens
+                self.failed[name] += len(unread(record))
+        self.progress = Progress(sum(map(len, self.sizes.values())), plan.streams * len(plan.arms))
+        self._show()
+        self._play_all()
+        self._ask_again()
+        for name in [name for name in plan.arms if not self.sizes[name]]:
+            del self.outcome.files[name]
+
+    def _play_all(self) -> None:
+        waiting: dict[str, list[EpisodeRecord]] = {name: [] for name in self.plan.arms}
+        for index in range(self.plan.streams):
+            for name in _in_order(self.plan):
+                if index in self.sizes[name]:
+                    continue
+                try:
+                    record = self._play(name, index)
+                except ArmUnavailable as error:
+                    self.outcome.unavailable.setdefault(name, []).append(str(error))
+                    self.progress.episodes -= 1
+                    continue
+                self.sizes[name][index] = record.memory_tokens
+                waiting[name].append(record)
+            if any(_open(records) >= self.plan.batch for records in waiting.values()):
+                self._keep(waiting)
+        self._keep(waiting)
+
+    def _play(self, name: str, index: int) -> EpisodeRecord:
+        """The episode with all its questions open."""
+        plan, arm = self.plan, self.plan.arms[name]
+        budget = self.sizes[plan.reference].get(index) if arm.needs_budget else None
+        record = play(
+            arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed, budget,
+            streams=range(plan.streams),
+        )  # fmt: skip
+        about = {"suite": plan.suite.name, "agent": name}
+        about |= {"weights": plan.weights[name]} if name in plan.weights else {}
+        return replace(record, settings={**record.settings, **about})
+
+    def _keep(self, waiting: dict[str, list[EpisodeRecord]]) -> None:
+        """Read what waits, and put it on the disk."""
+        for name, records in waiting.items():
+            for record in self._read(name, records):
+                self.outcome.files[name].append(record)
+                self.progress.played += 1
+            records.clear()
+            self._show()
+
+    def _ask_again(self) -> None:
+        for name, kept in self.outcome.files.items():
+            if self.failed[name]:
+                self.failed[name] = 0
+                kept.replace(record for batch in _batches(kept, self.plan.batch) for record in self._read(name, batch))
+                self._show()
+
+    def _read(self, name: str, records: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
+        found, costs = read_records(records, self.meter)
+        self.failed[name] += _open(found)
+        self.progress.readings += int(costs.get("readings", 0))
+        self.progress.calls += costs.get("reader_answered", 0)
         return found
 
-    for index in range(plan.streams):
-        for name in _in_order(plan):
-            if index in sizes[name]:
-                continue
-            try:
-                record = _play(plan, name, index, sizes)
-            except ArmUnavailable as error:
-                outcome.unavailable.setdefault(name, []).append(str(error))
-                progress.episodes -= 1
-                continue
-            record = answered(name, record)
-            outcome.files[name].append(record)
-            sizes[name][index] = record.memory_tokens
-            progress.played += 1
-            report(progress)
-    for name, kept in outcome.files.items():
-        if failed[name]:
-            failed[name] = 0
-            kept.replace(answered(name, record) if unread(record) else record for record in kept)
-            report(progress)
-    for name in [name for name in outcome.files if not sizes[name]]:
-        del outcome.files[name]
-    return outcome
+    def _show(self) -> None:
+        self.progress.failed = sum(self.failed.values())
+        self.report(self.progress)
 
 
-def read_record(record: EpisodeRecord, meter: Meter) -> EpisodeRecord:
-    """The record with its open questions put to the reader, and what that cost added to its costs."""
-    readings = [reading_of(record, record.questions[i]) for i in unread(record)]
-    answers, costs = meter.read(readings)
-    found = with_answers(record, answers)
-    spent = added((record.settings.get(COSTS, {}), costs))
-    return replace(found, settings={**found.settings, COSTS: spent})
+def read_records(records: Sequence[EpisodeRecord], meter: Meter) -> tuple[list[EpisodeRecord], dict[str, float]]:
+    """The records with their open questions put to the reader, all at once, and what that cost.
+
+    A record's costs grow by its share of the questions.
+    """
+    readings = [[reading_of(record, record.questions[i]) for i in unread(record)] for record in records]
+    total = sum(map(len, readings))
+    if not total:
+        return list(records), {}
+    answers, costs = meter.read([reading for own in readings for reading in own])
+    rest, found = iter(answers), []
+    for record, own in zip(records, readings, strict=True):
+        read = with_answers(record, [next(rest) for _ in own])
+        share = {amount: value * len(own) / total for amount, value in costs.items()}
+        spent = added((record.settings.get(COSTS, {}), share))
+        found.append(replace(read, settings={**read.settings, COSTS: spent}))
+    return found, costs
+
+
+def _open(records: Iterable[EpisodeRecord]) -> int:
+    return sum(len(unread(record)) for record in records)
+
+
+def _batches(records: Iterable[EpisodeRecord], size: int) -> Iterator[list[EpisodeRecord]]:
+    """The records in their order, in lists with at least so many open questions."""
+    batch: list[EpisodeRecord] = []
+    for record in records:
+        batch.append(record)
+        if _open(batch) >= size:
+            yield batch
+            batch = []
+    yield batch
 
 
 def _check_weights(plan: Plan, name: str, record: EpisodeRecord) -> None:
@@ -124,18 +183,6 @@ def _check_weights(plan: Plan, name: str, record: EpisodeRecord) -> None:
         )
 
 
-def _in_order(plan: Plan) -> Iterable[str]:
+def _in_order(plan: Plan) -> list[str]:
     """Arms in the order in which they are played: the one whose size others get comes before these."""
     return sorted(plan.arms, key=lambda name: plan.arms[name].needs_budget)
-
-
-def _play(plan: Plan, name: str, index: int, sizes: dict[str, dict[int, int]]) -> EpisodeRecord:
-    arm = plan.arms[name]
-    budget = sizes[plan.reference].get(index) if arm.needs_budget else None
-    record = play(
-        arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed, budget,
-        streams=range(plan.streams),
-    )  # fmt: skip
-    about = {"suite": plan.suite.name, "agent": name}
-    about |= {"weights": plan.weights[name]} if name in plan.weights else {}
-    return replace(record, settings={**record.settings, **about})

@@ -19,7 +19,7 @@ NOTES = {
     Missing.UNKNOWN.value: "the profile has no rule for their source",
     Missing.REFUSED.value: "the profile's rule cannot score such an answer, or lacks its table or library",
     Missing.NOT_ASKED.value: "the data does not name their evidence",
-    Missing.UNSCORED.value: "the judge gave no verdict; the same command again asks it again",
+    Missing.JUDGE_FAILED.value: "the judge gave no verdict; the same command again asks it again",
 }
 """Why questions have no score, and what can be done."""
 
@@ -48,47 +48,39 @@ def tables(
                 cells = [_cell(row["subtasks"].get(name)) for name in own]
                 table.add_row(_name(row), *cells, *([_cell(row["groups"].get(group))] if group else []))
         yield table
-    yield _summary(rows, suite, counter)
+    yield _averages(rows, suite, counter)
+    yield _costs(rows)
 
 
-def _summary(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> Table:
+def _averages(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> Table:
     grouped = any(column.group for column in suite.columns)
-    costs = {name for row in rows for name in row.get("costs", {})}
-    served = "reader_answered" in costs
     means = ["mean of sub-tasks", *(["mean of groups"] if grouped else []), f"mean of {suite.unit}s"]
-    asked = ["calls", "cached", "k tokens in", "k tokens out", "cost"] if served else ["k words read"]
-    head = [
-        *(f"{mean} [95 %]" for mean in means),
-        f"memory, k {counter}",
-        "questions",
-        *asked,
-        "failed",
-        "unscored",
-        "seconds",
-    ]
-    table = _table("averages and costs", head)
+    table = _table("averages", [*(f"{mean} [95 %]" for mean in means), "sub-tasks", f"memory, k {counter}"])
     for row in rows:
-        spent = row.get("costs", {})
-        missing = row.get("missing", {})
+        cells = [_with_interval(row["of_subtasks"], row.get("printed_average"))]
+        cells += [_with_interval(row.get("of_groups"))] if grouped else []
+        over = str(len(row["of_subtasks"]["over"]) or "–")
+        table.add_row(_name(row), *cells, _with_interval(row.get("of_units")), over, _thousands(row["memory_tokens"]))
+    return table
+
+
+def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
+    ours = [row for row in rows if not row["published"]]
+    served = any("reader_answered" in row["costs"] for row in ours)
+    asked = ["calls", "cached", "k tokens in", "k tokens out", "cost"] if served else ["k words read"]
+    table = _table("costs of reading", ["streams", "questions", *asked, "failed", "unscored", "seconds"])
+    for row in ours:
+        spent, missing = row["costs"], row["missing"]
         failed = missing.get(Missing.FAILED.value, 0)
-        means = [_with_interval(row["of_subtasks"], row.get("printed_average"))]
-        means += [_with_interval(row.get("of_groups"))] if grouped else []
-        cells = [*means, _with_interval(row.get("of_units")), _thousands(row["memory_tokens"])]
-        if row["published"]:
-            table.add_row(_name(row), *cells)
-            continue
-        cells.append(str(row["questions"]))
+        cells = [str(row["streams"]), str(row["questions"])]
         if served:
-            cells += [
-                f"{spent.get('reader_answered', 0):.0f}", f"{spent.get('reader_cached', 0):.0f}",
-                _thousands(spent.get("reader_prompt_tokens", 0)), _thousands(spent.get("reader_completion_tokens", 0)),
-                f"{spent['reader_cost']:.4f}" if "reader_cost" in spent else "–",
-            ]  # fmt: skip
+            cells += [f"{spent.get(f'reader_{name}', 0):.0f}" for name in ("answered", "cached")]
+            cells += [_thousands(spent.get(f"reader_{name}_tokens", 0)) for name in ("prompt", "completion")]
+            cells.append(f"{spent['reader_cost']:.4f}" if "reader_cost" in spent else "–")
         else:
             cells.append(_thousands(spent.get("words", 0)))
         unscored = sum(missing.values()) - failed
-        cells += [str(failed), str(unscored), f"{spent.get('seconds', 0):.1f}"]
-        table.add_row(_name(row), *cells)
+        table.add_row(_name(row), *cells, str(failed), str(unscored), f"{spent.get('seconds', 0):.1f}")
     return table
 
 
