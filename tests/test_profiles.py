@@ -8,6 +8,7 @@ from memenvs.errors import ScorerError, SettingsError
 from memenvs.scoring import PROFILES, disagreements, metric_for, score
 from memenvs.scoring.abstention import abstains
 from memenvs.scoring.metrics import keyword_list_share, keyword_share, label_match, substring_match
+from memenvs.scoring.points import points_recall
 from memenvs.scoring.profiles import nearest_family
 
 
@@ -19,7 +20,7 @@ from memenvs.scoring.profiles import nearest_family
         ("ruler_qa1_197K", substring_match),
         ("icl_banking77_5900shot_balance", label_match),
         ("pubmed-rct", label_match),
-        ("infbench_sum_eng_shots2", keyword_list_share),
+        ("infbench_sum_eng_shots2", points_recall),
         ("booksum", keyword_share),
         ("perltqa", keyword_list_share),
     ],

@@ -7,7 +7,8 @@ Where a published suite scores differently, it differs on purpose (docs/scoring.
 * every reference counts, not the first alone;
 * a substring match is one of whole words: "no" does not stand in "Norway", and a reference without words never matches;
 * a question that the stream does not answer (LoCoMo's category 5, LongMemEval's "_abs") is right if the prediction says so;
-* sources that their paper gives to a model judge are scored by normalised substring match, which needs no model.
+* summaries are scored by the points that they tell (`points`), recommendations by the titles among the first five (`titles`);
+* other sources that their paper gives to a model judge are scored by normalised substring match, which needs no model.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from memenvs.scoring.metrics import (
     keyword_list_share,
     keyword_share,
     label_match,
+    option_match,
     substring_match,
     token_f1,
 )
+from memenvs.scoring.points import points_recall
+from memenvs.scoring.titles import titles_recall
 
 OWN: dict[str, Callable[[str, Sequence[str]], float]] = {
     "builtin-fact": exact_match,
@@ -42,14 +46,16 @@ CORRECTED: dict[str, Callable[[str, Sequence[str]], float]] = OWN | {
     "pubmed-rct": label_match,
     "booksum": keyword_share,
     "icl": label_match,
-    "infbench_sum": keyword_list_share,
+    "infbench_sum": points_recall,
+    "infbench_qa": token_f1,
+    "infbench_choice": option_match,
     "ruler": substring_match,
     "longmemeval": substring_match,
     "longmemeval-abstention": abstains,
     "eventqa": substring_match,
     "detective_qa": substring_match,
     "factconsolidation": substring_match,
-    "recsys": keyword_list_share,
+    "recsys": titles_recall,
     "locomo": token_f1,
     "locomo-5": abstains,
 }

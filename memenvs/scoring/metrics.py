@@ -76,6 +76,20 @@ def label_match(prediction: str, references: Sequence[str]) -> float:
     return float(any(label == reference.strip().lower() for reference in references))
 
 
+def option_match(prediction: str, references: Sequence[str]) -> float:
+    """1 if the option is named: its text as in `substring_match`, or its letter alone or before the text ("B", "B. the butler").
+
+    Args:
+        prediction: the answer.
+        references: the letter, then the option's text; with one reference alone, that.
+    """
+    if len(references) < 2:
+        return substring_match(prediction, references)
+    letter, words = references[0].strip(" ().").upper(), references[1:]
+    said = re.match(r"\s*(?i:answer\s*:)?\s*\(?([A-Za-z])(?:[).:]|\s*$)", prediction)
+    return float((said is not None and said.group(1).upper() == letter) or substring_match(prediction, words) == 1)
+
+
 def last_integer(text: str) -> int | None:
     """The last whole number in ``text``, with its sign; None where there is none."""
     found = _INTEGER.findall(text)

@@ -25,6 +25,7 @@ from memenvs.scoring import infbench, locomo, longmemeval, mab, memalpha
 from memenvs.scoring.corrected import CORRECTED, OWN
 from memenvs.scoring.judge import Case, Judge, Rubric, verdicts
 from memenvs.scoring.published import Gold, references_of
+from memenvs.scoring.titles import titles_recall
 
 Metric = Callable[[str, Any], float]
 """(prediction, references) -> score in [0, 1]; `corrected` takes a sequence of texts, published rules any `Gold`."""
@@ -45,7 +46,8 @@ class Profile:
 
 
 def _corrected(source: str, entities: Entities) -> Metric:
-    return CORRECTED[nearest_family(source, CORRECTED)]
+    metric = CORRECTED[nearest_family(source, CORRECTED)]
+    return partial(metric, entities=entities) if metric is titles_recall else metric
 
 
 def _with_source(rule: Callable[..., float]) -> Callable[[str, Entities], Metric]:
