@@ -107,12 +107,17 @@ _LOCOMO_TASKS = (
 )
 _PERLTQA = "Elvin-Yiming-Du/PerLTQA"
 _PERLTQA_TASKS = ("Profile", "Social_Relationship", "Events", "Dialogues")
+_TIME_DIALOG = "ElvinDu518/Memory-T1"
+_TIME_DIALOG_TASKS = (
+    "Extract", "Localization", "Computation", "Duration_Compare", "Order_Compare", "Explicit_Reasoning", "Order_Reasoning",
+    "Relative_Reasoning", "Counterfactual", "Co_temporality", "Timeline",
+)  # fmt: skip
 _NON_COMMERCIAL = "CC BY-NC 4.0"
 
 
 def benchmarks() -> list[Benchmark]:
     """Every benchmark and sub-task."""
-    return [*_memalpha(), *_memory_agent_bench(), *_longmemeval(), *_locomo(), *_perltqa()]
+    return [*_memalpha(), *_memory_agent_bench(), *_longmemeval(), *_locomo(), *_perltqa(), *_time_dialog()]
 
 
 def _memalpha() -> Iterator[Benchmark]:
@@ -176,3 +181,11 @@ def _perltqa() -> Iterator[Benchmark]:
             f"PerLTQA-{name.replace('_', '')}-v0", families[0], _PERLTQA, "test", "about 25", "not published", _NON_COMMERCIAL,
             families=families,
         )  # fmt: skip
+
+
+def _time_dialog() -> Iterator[Benchmark]:
+    unknown = "not published", "not published"
+    yield Benchmark("TimeDialog-v0", "mixed", _TIME_DIALOG, "test", *unknown, "MIT")
+    for name in _TIME_DIALOG_TASKS:
+        families, known = (f"timedialog-{name.lower()}",), f"TimeDialog-{name.title().replace('_', '')}-v0"
+        yield Benchmark(known, families[0], _TIME_DIALOG, "test", *unknown, "MIT", families=families)

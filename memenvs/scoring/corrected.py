@@ -27,6 +27,7 @@ from memenvs.scoring.metrics import (
     token_f1,
 )
 from memenvs.scoring.points import points_recall
+from memenvs.scoring.time_dialog import option_order_or_time
 from memenvs.scoring.titles import titles_recall
 
 OWN: dict[str, Callable[[str, Sequence[str]], float]] = {
@@ -58,5 +59,6 @@ CORRECTED: dict[str, Callable[[str, Sequence[str]], float]] = OWN | {
     "recsys": titles_recall,
     "locomo": token_f1,
     "locomo-5": abstains,
+    "timedialog": option_order_or_time,
 }
 """Source, or how it begins -> metric."""

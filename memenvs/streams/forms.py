@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from memenvs.errors import DataError
-from memenvs.streams import locomo, longmemeval, memory_agent_bench, perltqa
+from memenvs.streams import locomo, longmemeval, memory_agent_bench, perltqa, time_dialog
 from memenvs.streams.memalpha import HUB_ID, SETTINGS, MemalphaStreams
 from memenvs.streams.raw_material import described
 from memenvs.streams.rows import JsonRows, ParquetRows
@@ -26,6 +26,7 @@ BENCHMARKS = {
     "longmemeval": longmemeval.HUB_ID,
     "locomo": locomo.HUB_ID,
     "perltqa": perltqa.HUB_ID,
+    "time-dialog": time_dialog.HUB_ID,
 }
 """Short name -> hub id (for LoCoMo and PerLTQA the repository of their authors, which is no hub)."""
 _FACTS_BEGIN = "Here is a list of facts:"
@@ -49,6 +50,8 @@ def loader_for_hub(hub_id: str) -> Loader:
         return Loader(longmemeval.open_hub, (*longmemeval.SETTINGS, "variant", "revision"))
     if "locomo" in hub_id.lower():
         return Loader(locomo.open_hub, (*locomo.SETTINGS, "revision"))
+    if hub_id == time_dialog.HUB_ID:
+        return Loader(time_dialog.open_hub, (*time_dialog.SETTINGS, "revision"))
     if hub_id.lower() == perltqa.HUB_ID.lower():
         return Loader(perltqa.open_hub, perltqa.SETTINGS)
     return Loader(MemalphaStreams.from_hub, (*SETTINGS, "revision", "evidence"))
@@ -83,6 +86,7 @@ _MEMORY_AGENT_BENCH = Loader(memory_agent_bench.open_path, memory_agent_bench.SE
 _LONGMEMEVAL = Loader(longmemeval.open_path, (*longmemeval.SETTINGS, "variant"))
 _LOCOMO = Loader(locomo.open_path, locomo.SETTINGS)
 _PERLTQA = Loader(perltqa.open_path, perltqa.SETTINGS)
+_TIME_DIALOG = Loader(time_dialog.open_path, time_dialog.SETTINGS)
 
 
 def _for_folder(path: Path) -> Loader:
@@ -92,6 +96,7 @@ def _for_folder(path: Path) -> Loader:
         (tuple(longmemeval.VARIANTS.values()), _LONGMEMEVAL),
         ("locomo", _LOCOMO),
         ("perltmem", _PERLTQA),
+        ("time_dial_", _TIME_DIALOG),
     ):
         if any(name.startswith(begins) and name.endswith((".parquet", ".json")) for name in names):
             return loader
@@ -99,6 +104,8 @@ def _for_folder(path: Path) -> Loader:
 
 
 def _for_json(path: Path) -> Loader | None:
+    if path.match(time_dialog.CONTEXTS):
+        return _TIME_DIALOG
     if _begins(path, "{") and not longmemeval.is_training_form(path):
         return _PERLTQA if path.name.startswith("perltmem") else None
     rows = JsonRows(path)
@@ -112,6 +119,8 @@ def _for_json(path: Path) -> Loader | None:
         return _LONGMEMEVAL
     if names >= {"conversation", "qa"}:
         return _LOCOMO
+    if names >= {"Question", "Gold Answer", "Context", "Task"}:
+        return _TIME_DIALOG
     return _PERLTQA if path.name.startswith(("perltqa", "perltmem")) else None
 
 
