@@ -114,7 +114,9 @@ def _whole(send: Callable[[], Any], timeout: float, read: Callable[[Any], Any]) 
 
 
 def _status(error: Any) -> Fault:
-    status, said = error.status_code, str(error)[:500]
+    # The body itself: the client quotes only bodies of OpenAI's own form.
+    status = error.status_code
+    said = f"status {status}, {error.response.text.strip()[:500] or 'without a text'}"
     if status == 429 and getattr(error, "code", None) != "insufficient_quota":
         return Fault("rate_limited", said, True, retry_after(error.response.headers))
     if status >= 500:
