@@ -48,6 +48,13 @@ def test_special_tokens_are_text_except_where_the_published_code_counts_nothing(
     assert counter("memalpha-o200k")("Ann <|im_start|> Bob") == counter("o200k")("Ann <|im_start|> Bob") > 0
 
 
+def test_marks_of_a_chat_are_one_token_each_for_qwen():
+    count = counter("qwen")
+    assert count("<|im_start|>user<|im_end|>") == 2 + count("user")
+    assert count("Ann <|endoftext|>") == count("Ann ") + 1
+    assert count("<|im_begin|>") > 1
+
+
 def test_a_text_with_a_lone_surrogate_is_counted():
     assert counter("o200k")("\ud800") > 0
     assert counter("qwen")("\ud800") > 0

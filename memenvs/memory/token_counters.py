@@ -3,8 +3,8 @@
 * `words` - `count_tokens`, the default; needs nothing.
 * `o200k`, `cl100k` - byte-pair encodings that OpenAI published with tiktoken (gpt-4o-mini and gpt-3.5-turbo). Mem-alpha counts
   rewards, memory limits and compression in o200k; MemoryAgentBench its chunks.
-* `qwen` - the first Qwen vocabulary, a stand-in for Qwen3's, in whose tokens Mem-alpha's data sets are cut; the two differ in
-  their special tokens and have not been compared otherwise.
+* `qwen` - the first Qwen vocabulary, a stand-in for Qwen3's, in whose tokens Mem-alpha's data sets are cut; the two have not been
+  compared. Texts are composed (NFC) first, and ``<|endoftext|>``, ``<|im_start|>`` and ``<|im_end|>`` are one token each.
 * `memalpha-o200k` - as `o200k`, but a text that holds ``<|endoftext|>`` or ``<|endofprompt|>`` counts 0: a mistake of the
   published code, which catches tiktoken's refusal (wangyu-ustc/Mem-alpha@9c0e1f6, memalpha/utils.py).
 
@@ -55,8 +55,6 @@ class _Vocabulary:
     """Regular expression of the pieces that are encoded one by one."""
     special: dict[str, int]
     """Special tokens and their ranks."""
-    composed: bool = False
-    """Whether texts are brought to Unicode's composed form (NFC) first."""
 
 
 # The published patterns with plain quantifiers; the possessive ones of later releases only save time.
@@ -93,8 +91,7 @@ _VOCABULARIES = {
         "qwen-agent",
         "utils",
         _CL100K.replace(r"\p{N}{1,3}", r"\p{N}"),
-        {},
-        composed=True,
+        {"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645},
     ),
 }
 TOKEN_COUNTERS = ("words", *_VOCABULARIES, "memalpha-o200k")
@@ -114,15 +111,21 @@ def token_counter(name: str) -> TokenCounter:
     if name not in TOKEN_COUNTERS:
         known = ", ".join(TOKEN_COUNTERS)
         raise SettingsError(f"tokens must be one of {known}, got {name!r}.{did_you_mean(str(name), TOKEN_COUNTERS)}")
-    base = "o200k" if name == "memalpha-o200k" else name
-    encoding, composed = _encoding(base), _VOCABULARIES[base].composed
+    encoding = _encoding("o200k" if name == "memalpha-o200k" else name)
+    if name == "qwen":
+        # As Qwen's tokenizers do by default: the marks of a chat are one token each, wherever they stand.
+        return lru_cache(maxsize=16384)(
+            lambda text: len(
+                encoding.encode(unicodedata.normalize("NFC", text), allowed_special="all", disallowed_special=())
+            )
+        )
     special = tuple(encoding.special_tokens_set) if name == "memalpha-o200k" else ()
 
     @lru_cache(maxsize=16384)
     def count(text: str) -> int:
         if any(token in text for token in special):
             return 0
-        return len(encoding.encode_ordinary(unicodedata.normalize("NFC", text) if composed else text))
+        return len(encoding.encode_ordinary(text))
 
     return count
 
