@@ -14,20 +14,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from harness import empty_caches, show, table_of, write
 from rich.progress import Progress
-from rich.table import Table
 
-import memenvs
 from memenvs import Episode, EpisodeRecord, EpisodeSettings
 from memenvs.reading import ExtractiveReader, extractive
 from memenvs.streams import Stream, load
@@ -68,15 +64,6 @@ def play(stream: Stream, sent: Sequence[str], questions: int) -> EpisodeRecord:
     for message in sent:
         episode.answer(reader.read(episode.act(message)))
     return episode.record()
-
-
-def empty_caches() -> None:
-    """Every `lru_cache` of memenvs, so that no run profits from the one before."""
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == "memenvs":
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
 
 
 def measure(
@@ -145,18 +132,9 @@ def main() -> None:
         bar = progress.add_task("episodes", total=options.episodes * len(ROWS))
         results = [measure(*row, options, lambda: progress.advance(bar)) for row in ROWS]
 
-    table = Table(title=f"the step game with the extractive reader: means of {options.episodes} episodes")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "solution" else "right")
-    for result in results:
-        table.add_row(*(cell.format(**result) for cell in COLUMNS.values()))
-    console = Console(width=max(110, Console().width))
-    console.print(table)
-    console.print("All coalitions that were evaluated both ways had equal worth.")
-    if options.out:
-        machine = {"python": platform.python_version(), "numpy": np.__version__, "memenvs": memenvs.__version__}
-        document = {"benchmark": "credit_game", "machine": machine, "results": results}
-        options.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    title = f"the step game with the extractive reader: means of {options.episodes} episodes"
+    show(table_of(results, COLUMNS, title), "All coalitions that were evaluated both ways had equal worth.")
+    write(options.out, "credit_game", results)
 
 
 if __name__ == "__main__":

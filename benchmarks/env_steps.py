@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,12 +24,10 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from harness import empty_caches, show, table_of, write
 from rank_bm25 import BM25Okapi
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-import memenvs
 from memenvs.memory.tokens import count_tokens, search_tokens
 from memenvs.reading import Answer, ExtractiveReader, Reader, Reading
 from memenvs.scoring import score
@@ -76,15 +72,6 @@ def messages(stream: Stream) -> list[str]:
             operations.append({"op": "DELETE", "id": f"{step - 1}.1"})
         found.append(json.dumps(operations))
     return found
-
-
-def empty_caches() -> None:
-    """Every `lru_cache` of memenvs, so that no run profits from the one before."""
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == "memenvs":
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
 
 
 def ours(env: gym.Env, sent: list[str], stream: int) -> Outcome:
@@ -203,18 +190,9 @@ def main() -> None:
     with Progress(transient=True) as progress:
         results = [measure(T, reader, options, progress) for reader in options.readers for T in options.lengths]
 
-    table = Table(title="environment steps per second: 5 inserts, an update, a delete and 5 chunk questions a step")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "reader" else "right")
-    for result in results:
-        table.add_row(*(cell.format(**result) for cell in COLUMNS.values()))
-    console = Console(width=max(110, Console().width))
-    console.print(table)
-    console.print("Retrieved items, token counts and r_global were equal in every episode.")
-    if options.out:
-        machine = {"python": platform.python_version(), "numpy": np.__version__, "memenvs": memenvs.__version__}
-        document = {"benchmark": "env_steps", "machine": machine, "results": results}
-        options.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    title = "environment steps per second: 5 inserts, an update, a delete and 5 chunk questions a step"
+    show(table_of(results, COLUMNS, title), "Retrieved items, token counts and r_global were equal in every episode.")
+    write(options.out, "env_steps", results)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ The okapi variants must find the same items for every query; the run checks it.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import random
 import statistics
 import time
@@ -26,8 +24,8 @@ from pathlib import Path
 
 import bm25s
 import numpy as np
+from harness import show, write
 from rank_bm25 import BM25Okapi
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -231,14 +229,9 @@ def main() -> None:
             row["step_against_ours"] = ratio
             cells.append(f"{row['sync_ms']:.3f} / {row['query_ms']:.3f}  {ratio:6.1f}x")
         table.add_row(name, *cells)
-    console = Console(width=max(110, Console().width))
-    console.print(table)
     costs = ", ".join(f"{name} {value:.1f} us" for name, value in snapshots.items())
-    console.print(f"MemoryBank at 10,000 items: {costs}")
-    if options.out:
-        machine = {"python": platform.python_version(), "numpy": np.__version__, "bm25s": bm25s.__version__}
-        document = {"benchmark": "retrieval", "machine": machine, "results": results, "snapshot_us": snapshots}
-        options.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    show(table, f"MemoryBank at 10,000 items: {costs}")
+    write(options.out, "retrieval", results, snapshot_us=snapshots, bm25s=bm25s.__version__)
 
 
 def step_ms(row: dict, queries: int) -> float:

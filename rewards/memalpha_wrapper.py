@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import ClassVar
 
+from memenvs.by_name import import_by_name
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord, StepRecord
 from rewards import terms
@@ -50,7 +50,9 @@ class MemAlphaReward(RewardWrapper):
             raise SettingsError("a content judge with gamma=0 would be asked for nothing; give gamma, 0.1 in Mem-alpha")
         super().__init__(env, beta=beta, gamma=gamma, threshold=threshold, judge=judge)
         self.beta, self.gamma, self.threshold = beta, gamma, threshold
-        self.judge = _imported(judge) if isinstance(judge, str) else judge
+        if isinstance(judge, str):
+            judge = import_by_name(judge, "the content judge", "a function, see ContentJudge")
+        self.judge = judge
 
     def names(self) -> tuple[str, ...]:
         """The terms of weight other than 0."""
@@ -76,16 +78,3 @@ class MemAlphaReward(RewardWrapper):
     def known(self, step: StepRecord) -> float:
         """The format."""
         return terms.fmt_step(step)
-
-
-def _imported(name: str) -> ContentJudge:
-    module, _, function = name.partition(":")
-    try:
-        judge = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(
-            f"the content judge {name!r} cannot be imported: {error}; expected module:function"
-        ) from error
-    if not callable(judge):
-        raise SettingsError(f"the content judge {name!r} must be a function, got {type(judge).__name__}")
-    return judge

@@ -6,11 +6,11 @@ compression are in every arm, as in the paper. ``credit:NAME`` is an arm with a 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
 
+from memenvs.by_name import import_by_name
 from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 from rewards.credit.registry import ESTIMATORS
 from rewards.credit.wrapper import CreditReward
@@ -69,14 +69,7 @@ def wrap_reward(env: gym.Env[Any, Any], reward: str, **arguments: Any) -> gym.En
         raise SettingsError(
             f"unknown reward {reward!r}; known: {', '.join(known)}, or your own as module:Class.{did_you_mean(reward, known)}"
         )
-    module, name = reward.split(":", 1)
-    try:
-        wrapper = getattr(import_module(module), name)
-    except Exception as error:  # whatever the module does when it is imported
-        raise SettingsError(
-            f"the reward {reward!r} cannot be imported: {type(error).__name__}: {error}; expected module:Class, the module "
-            "installed or in the current directory"
-        ) from error
+    wrapper = import_by_name(reward, "the reward", "a class or function that takes the environment")
     return _made(wrapper, env, reward, arguments)
 
 

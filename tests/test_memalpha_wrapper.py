@@ -86,7 +86,7 @@ def test_a_content_weight_needs_a_judge():
         MemAlphaReward(make(), gamma=0.1)
     with pytest.raises(SettingsError, match="with gamma=0 would be asked for nothing"):
         MemAlphaReward(make(), judge=good)
-    with pytest.raises(SettingsError, match="cannot be imported.*expected module:function"):
+    with pytest.raises(SettingsError, match="cannot be imported.*expected module:name, a function"):
         MemAlphaReward(make(), gamma=0.1, judge="no_such_module:judge")
     with pytest.raises(SettingsError, match="both distribute the outcome"):
         MemAlphaReward(FineMemReward(make()))

@@ -42,6 +42,11 @@ def test_slots_that_cannot_work_are_refused_at_once(slots, message):
         ({"judge_model": "judge_by:yes"}, "'scorer' asks nobody"),
         ({"slots": Slots(judge="exact"), "judge_model": "judge_by:yes"}, "'exact' asks nobody"),
         ({"slots": Slots(judge="model")}, "give judge_model"),
+        (
+            {"slots": Slots(judge="model"), "judge_model": "json:JSONDecoder.x"},
+            "judge_model .* cannot be imported: AttributeError",
+        ),
+        ({"slots": Slots(judge="model"), "judge_model": "math:pi"}, "is float; expected a callable list of prompts"),
         ({"predictor": "predictor.json"}, "credit:redistribution; the reward is 'finemem'"),
     ],
 )

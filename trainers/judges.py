@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from memenvs.by_name import import_by_name
 from memenvs.errors import ScorerError, SettingsError
 from memenvs.record import EpisodeRecord
 from rewards import RewardWrapper
@@ -125,13 +125,4 @@ def _imported(name: str, asked: str | None, what: str) -> Callable[..., Any]:
         raise SettingsError(
             f"the judge {name!r} asks a model of yours: give judge_model as module:name, a callable {what}"
         )
-    module, _, attribute = asked.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(
-            f"judge_model {asked!r} cannot be imported: {error}; expected module:name, {what}"
-        ) from error
-    if not callable(found):
-        raise SettingsError(f"judge_model {asked!r} is {type(found).__name__}; expected a callable {what}")
-    return found
+    return import_by_name(asked, "judge_model", f"a callable {what}")
