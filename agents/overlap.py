@@ -18,6 +18,11 @@ def _weight(word: str) -> int:
     return min(len(word), 6)
 
 
+def weights(text: str) -> dict[str, int]:
+    """The words that `overlap` compares, lower-cased, each with its weight."""
+    return {word: _weight(word) for word in _words(text)[0]}
+
+
 def overlap(a: str, b: str) -> float:
     """Share of words that two texts have in common, in [0, 1]; 1 for equal words, 0 where one text has none.
 

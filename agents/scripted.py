@@ -7,10 +7,11 @@ from typing import Any
 
 from agents.base import View
 from agents.controls import Control
-from agents.overlap import overlap
+from agents.similar import SimilarTexts
 from memenvs.memory.bank import MemoryItem
 from memenvs.memory.operations import Operation
 from memenvs.memory.tokens import count_tokens
+from memenvs.streams.types import Stream
 
 _CHANGE = re.compile(
     r"\b(now|nowadays|no longer|not any ?more|anymore|instead|moved|changed|switched|replaced|became|since then|"
@@ -66,21 +67,28 @@ class Scripted(Control):
     def __init__(self, duplicate: float = 0.95, supersede: float = 0.5, **limits: Any) -> None:
         super().__init__(**limits)
         self.duplicate, self.supersede = duplicate, supersede
+        self._items = SimilarTexts()
+
+    def reset(self, seed: int, stream: Stream | None = None) -> None:
+        """See `agents.base.Agent.reset`; the stream is not looked at."""
+        super().reset(seed)
+        self._items = SimilarTexts()
 
     def operations(self, view: View, texts: tuple[str, ...]) -> list[Operation]:
         """See `Control.operations`."""
         left = {item.id: item for item in view.memory}
         total = sum(item.tokens for item in view.memory)
         found: list[Operation] = []
-        stored: list[str] = []
+        stored = SimilarTexts()
+        self._items.hold({item.id: item.content for item in view.memory})
         for text in sorted(dict.fromkeys(texts), key=lambda t: -_worth(t)):
             if self.max_operations is not None and len(found) >= self.max_operations:
                 break
-            if _worth(text) < 0 or any(overlap(text, other) >= self.duplicate for other in stored):
+            if _worth(text) < 0 or stored.nearest(text, self.duplicate) is not None:
                 continue
-            best = max(left.values(), key=lambda item: overlap(text, item.content), default=None)
-            likeness = 0.0 if best is None else overlap(text, best.content)
-            if likeness >= self.duplicate:
+            nearest = self._items.nearest(text, min(self.duplicate, self.supersede))
+            best, likeness = (left[nearest[0]], nearest[1]) if nearest is not None else (None, 0.0)
+            if best is not None and likeness >= self.duplicate:
                 continue
             replaced = (
                 best if best is not None and likeness >= self.supersede and _supersedes(text, best.content) else None
@@ -92,16 +100,18 @@ class Scripted(Control):
                 continue
             for item in (*out, *([replaced] if replaced else [])):
                 del left[item.id]
+                self._items.drop(item.id)
             found += [Operation("DELETE", None, item.id) for item in out]
             found.append(Operation("UPDATE", text, replaced.id) if replaced else Operation("INSERT", text))
             total += tokens - sum(item.tokens for item in out)
-            stored.append(text)
+            stored.add(text, text)
         return found
 
     def _make_room(self, total: int, items: list[MemoryItem], writes: int) -> list[MemoryItem] | None:
         """Items to delete so that ``total`` tokens fit the budget; None if quota or memory do not allow it."""
         out: list[MemoryItem] = []
-        for item in sorted(items, key=lambda item: item.step):
+        oldest = sorted(items, key=lambda item: item.step) if self.memory_budget is not None else []
+        for item in oldest:
             if self.memory_budget is None or total <= self.memory_budget:
                 break
             out.append(item)
