@@ -50,9 +50,11 @@ class MemAlphaReward(RewardWrapper):
             raise SettingsError("a content judge with gamma=0 would be asked for nothing; give gamma, 0.1 in Mem-alpha")
         super().__init__(env, beta=beta, gamma=gamma, threshold=threshold, judge=judge)
         self.beta, self.gamma, self.threshold = beta, gamma, threshold
-        if isinstance(judge, str):
-            judge = import_by_name(judge, "the content judge", "a function, see ContentJudge")
-        self.judge = judge
+        self.judge: ContentJudge | None = (
+            import_by_name(judge, "the content judge", "a function, see ContentJudge")
+            if isinstance(judge, str)
+            else judge
+        )
 
     def names(self) -> tuple[str, ...]:
         """The terms of weight other than 0."""
