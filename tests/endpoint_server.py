@@ -69,10 +69,18 @@ class EndpointServer:
     sent), "html", "hang" (no answer until the server ends), "drip" (a byte now and then, never the end), "blank", "none" (a null as
     text), "no choices", "error 200" (an error in a body with status 200), "length" (a reply cut off at max_tokens), "" (no fault).
     ``fault_of`` decides by the request instead, where it is set.
+
+    With an ``upstream`` address it is a proxy: what has no fault is passed on and comes back as that server answers it.
     """
 
-    def __init__(self, answer: Callable[[Messages], str] = echo, port: int = 0, log: Path | None = None) -> None:
-        self.answer, self.log = answer, log
+    def __init__(
+        self,
+        answer: Callable[[Messages], str] = echo,
+        port: int = 0,
+        log: Path | None = None,
+        upstream: str | None = None,
+    ) -> None:
+        self.answer, self.log, self.upstream = answer, log, upstream
         self.models = ["rules"]
         self.faults: list[str] = []
         self.fault_of: Callable[[dict[str, Any]], str] | None = None
@@ -132,7 +140,7 @@ class EndpointServer:
         self.address = f"http://127.0.0.1:{self.http.server_port}/v1"
 
     def _handle(self, handler: Any, request: dict[str, Any], fault: str) -> None:
-        body = completion(self.answer(request["messages"]))
+        body = b"" if fault[:1].isdigit() or fault == "drop" else self._body(request)
         if fault[:1].isdigit():
             status, _, after = fault.partition(" ")
             handler.reply(int(status), {"error": {"message": "as told"}}, {"Retry-After": after} if after else {})
@@ -142,13 +150,13 @@ class EndpointServer:
             handler.reply(200, body, send=20)
             handler.close()
         elif fault == "half":
-            handler.reply(200, json.dumps(body).encode()[:60])
+            handler.reply(200, body[:60])
         elif fault == "html":
             handler.reply(200, b"<html>maintenance</html>", {"Content-Type": "text/html"})
         elif fault == "hang":
             self._end.wait(60)
         elif fault == "drip":
-            handler.reply(200, json.dumps(body).encode() + b" " * 10_000, send=20)
+            handler.reply(200, body + b" " * 10_000, send=20)
             with contextlib.suppress(OSError):  # the client has had enough
                 while not self._end.wait(0.05):
                     handler.wfile.write(b" ")
@@ -164,6 +172,14 @@ class EndpointServer:
                 with self._lock, self.log.open("a") as file:
                     file.write(json.dumps(request["messages"]) + "\n")
             handler.reply(200, completion(self.answer(request["messages"]), "length") if fault == "length" else body)
+
+    def _body(self, request: dict[str, Any]) -> bytes:
+        if self.upstream is None:
+            return json.dumps(completion(self.answer(request["messages"]))).encode()
+        headers = {"Content-Type": "application/json"}
+        call = urllib.request.Request(f"{self.upstream}/chat/completions", json.dumps(request).encode(), headers)
+        with urllib.request.urlopen(call, timeout=60) as response:
+            return bytes(response.read())
 
     def __enter__(self) -> EndpointServer:
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from importlib.util import find_spec
 
 import gymnasium as gym
 import pytest
-from endpoint_server import free_port
+from endpoint_server import EndpointServer, free_port
 from tiny_server import make_model, serve
 
 import memenvs  # noqa: F401 - registers the environments
@@ -31,7 +32,7 @@ def model(folder):
     return make_model(folder / "tiny")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(folder, model):
     """Something with a ``process`` that may be killed and started again on the same port."""
 
@@ -52,12 +53,12 @@ def server(folder, model):
     made.kill()
 
 
-def play(address: str, sample: int, between=lambda step: None):
+def play(address: str, sample: int, between=lambda step: None, **more):
     """An episode of builtin streams whose agent keeps every chunk; ``between`` is called before each step.
 
     Another ``sample`` sends the same requests, but is not answered from the memory of an earlier one.
     """
-    settings = {"max_tokens": TOKENS, "concurrency": 4, "sample": sample}
+    settings = {"max_tokens": TOKENS, "concurrency": 4, "sample": sample} | more
     env = gym.make("FineMem-Memalpha-v0", reader=address, reader_settings=settings, data_settings={"T": 6}, k=2)
     seen, _ = env.reset(seed=3)
     done, step = False, 0
@@ -100,6 +101,24 @@ def test_an_episode_survives_its_server_being_killed_and_restarted(server):
     assert reader.usage.answered == usage.answered
     assert reader.usage.prompt_tokens == usage.prompt_tokens
     assert reader.usage.retries > 0
+
+
+FAULTS = ("429", "429 0.1", "500", "503", "drop", "cut", "half", "html", "no choices", "hang", "drip", "error 200")
+
+
+def test_faults_between_reader_and_server_change_neither_answers_nor_costs(server):
+    address, _, model = server.address.partition("#")
+    whole, _, plain = play(server.address, 2)
+    draw = random.Random(0)
+    with EndpointServer(upstream=address) as proxy:
+        # Every fault at least once, one request in three, at most as many in a row as are retried.
+        proxy.faults = [fault for each in FAULTS for fault in draw.sample([each, "", ""], 3)]
+        shaken, info, reader = play(f"{proxy.address}#{model}", 3, timeout=10.0)
+        assert proxy.faults == []
+    assert info["failure"] is None
+    assert predictions(shaken) == predictions(whole)
+    expected = plain.usage.to_json() | {"retries": len(FAULTS)}
+    assert reader.usage.to_json() == expected
 
 
 def test_a_model_that_is_not_there_is_refused_with_the_servers_words(server):
