@@ -49,7 +49,10 @@ class Cell:
 
 
 def families() -> dict[str, str]:
-    """Registered text environment over builtin streams, with a flat memory, which can be replayed -> question family."""
+    """Registered text environment over builtin streams -> question family.
+
+    With a flat memory alone: estimators that leave items out need one ranked list of them.
+    """
     return {
         info.id: info.family
         for info in memenvs.envs()
