@@ -9,7 +9,7 @@ def write(folder, resumed_at, updates):
 
 
 def test_numbers_come_back_exactly_and_empty_cells_stay_out(tmp_path):
-    write(tmp_path, 0, range(3))
+    write(tmp_path, None, range(3))
     assert read_metrics(tmp_path / "metrics.csv") == [
         {"update": 0.0, "a": 0.0},
         {"update": 1.0, "a": 1 / 3, "b": 1.0},
@@ -18,16 +18,16 @@ def test_numbers_come_back_exactly_and_empty_cells_stay_out(tmp_path):
 
 
 def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):
-    write(tmp_path / "whole", 0, range(6))
+    write(tmp_path / "whole", None, range(6))
     # Killed after update 4; the last checkpoint was after update 2.
-    write(tmp_path / "killed", 0, range(5))
+    write(tmp_path / "killed", None, range(5))
     write(tmp_path / "killed", 2, range(3, 6))
     assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 
 def test_a_new_run_does_not_keep_the_lines_of_an_old_one(tmp_path):
-    write(tmp_path, 0, range(6))
-    write(tmp_path, 0, range(2))
+    write(tmp_path, None, range(6))
+    write(tmp_path, None, range(2))
     assert [line["update"] for line in read_metrics(tmp_path / "metrics.csv")] == [0, 1]
 
 
@@ -42,7 +42,7 @@ def test_the_curve_has_the_evaluated_lines(tmp_path):
 def test_tensorboard_events_are_written(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log = RunLog(tmp_path, ("a",), 0, tensorboard=True)
+    log = RunLog(tmp_path, ("a",), tensorboard=True)
     log.write(0, {"a": 0.5})
     log.write(1, {"a": 0.25})
     log.close()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,11 @@ _PREFIX = "checkpoint-"
 
 
 def save(
-    folder: Path, update: int, parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer], state: dict[str, Any]
+    folder: Path,
+    update: int,
+    parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+    state: dict[str, Any],
+    write: Callable[[Path], None] = lambda draft: None,
 ) -> Path:
     """Write ``checkpoint-<update>`` and drop older ones.
 
@@ -28,6 +32,7 @@ def save(
         update: number of finished updates.
         parts: what is kept as ``<name>.safetensors``: weights of modules, moments of optimisers.
         state: JSON-able facts, among them the settings' fingerprint.
+        write: puts further files into the folder before it is renamed.
 
     Returns:
         The checkpoint's folder. It is renamed into place when complete; the older one goes only then.
@@ -41,6 +46,7 @@ def save(
     draft.mkdir()
     for name, part in parts.items():
         save_file(_tensors(part), draft / f"{name}.safetensors")
+    write(draft)
     (draft / "state.json").write_text(
         json.dumps({"update": update} | state, indent=1, sort_keys=True), encoding="utf-8"
     )

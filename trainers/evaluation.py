@@ -13,8 +13,8 @@ import numpy as np
 from agents.base import Agent, View
 from memenvs.record import EpisodeRecord
 
-if TYPE_CHECKING:  # torch, which a table of controls does not need
-    from agents.candidate import CandidatePolicy
+if TYPE_CHECKING:
+    from trainers.rollout import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,7 @@ def evaluate(
     return scores
 
 
-def evaluate_policy(
-    envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy, streams: Sequence[int]
-) -> list[EpisodeScore]:
+def evaluate_policy(envs: Sequence[gym.Env[Any, Any]], policy: Policy, streams: Sequence[int]) -> list[EpisodeScore]:
     """Play streams with a greedy policy, several at once: one forward pass decides for all of them.
 
     Args:

@@ -63,7 +63,7 @@ class Parts:
         self.envs = settings.make_envs()
         self.optimiser = self._make_optimiser()
         self.objective = Objective(self.slots)
-        self.reference = self._make_reference() if self.slots.regulariser != "none" else None
+        self.reference: Any = self._make_reference() if self.slots.regulariser != "none" else None
         self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
         self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import View
-from agents.candidate import CandidatePolicy, Decision
 from memenvs.errors import MemenvsError, SettingsError
 from memenvs.record import EpisodeRecord
 from rewards.wrapper import term_weights, work_out
@@ -21,14 +20,24 @@ Rejudge = Callable[[Sequence[EpisodeRecord]], Sequence[EpisodeRecord]]
 """The records of one stream's rollouts with the scores of their global questions given anew."""
 
 
+class Policy(Protocol):
+    """What decides: the small candidate policy, or a language model."""
+
+    def act(
+        self, views: Sequence[View], rngs: Sequence[np.random.Generator] | None = None, greedy: bool = False
+    ) -> Sequence[Any]:
+        """One decision per view, each with a ``message``; drawn with a generator per view, or greedily."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The G rollouts of one stream: what advantages and the loss are made from."""
 
     stream: int
     """Seed of the stream."""
-    decisions: list[list[Decision]]
-    """[G][T]."""
+    decisions: list[list[Any]]
+    """[G][T] of the policy's own kind, for instance `agents.candidate.Decision`."""
     rewards: NDArray[np.float64]
     """(G, T) per-step rewards; NaN in the rows of failed rollouts."""
     terms: dict[str, NDArray[np.float64]]
@@ -69,7 +78,7 @@ class Group:
 
 def rollout(
     envs: Sequence[gym.Env[Any, Any]],
-    policy: CandidatePolicy,
+    policy: Policy,
     stream_seed: int,
     rngs: Sequence[np.random.Generator],
     tree: bool = False,
@@ -94,7 +103,7 @@ def rollout(
         raise MemenvsError("the rollouts of a group must share one stream; did the environments ignore their seed?")
     views = [View.of(observation, info) for observation, info in starts]
     G, T = len(envs), views[0].T
-    decisions: list[list[Decision]] = [[] for _ in envs]
+    decisions: list[list[Any]] = [[] for _ in envs]
     states: list[list[str]] = [[] for _ in envs]
     paid: list[list[float]] = [[] for _ in envs]
     infos: list[dict[str, Any]] = [{} for _ in envs]

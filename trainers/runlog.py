@@ -13,16 +13,18 @@ class RunLog:
     Args:
         folder: of the run.
         columns: names of the numbers of a line, besides ``update``.
-        resumed_at: finished updates of the run that goes on, 0 for a new one; lines after them are dropped, so that a resumed
-            run's file equals an uninterrupted one's.
+        resumed_at: finished updates of the run that goes on, None for a new one; lines after them are dropped, so that a
+            resumed run's file equals an uninterrupted one's.
         tensorboard: also write TensorBoard events.
     """
 
-    def __init__(self, folder: Path, columns: tuple[str, ...], resumed_at: int = 0, tensorboard: bool = True) -> None:
+    def __init__(
+        self, folder: Path, columns: tuple[str, ...], resumed_at: int | None = None, tensorboard: bool = True
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._columns = ("update", *columns)
         path = folder / "metrics.csv"
-        kept = [row for row in read_metrics(path) if row["update"] <= resumed_at] if resumed_at else []
+        kept = [] if resumed_at is None else [row for row in read_metrics(path) if row["update"] <= resumed_at]
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, self._columns, extrasaction="ignore")
         self._writer.writeheader()
@@ -31,7 +33,7 @@ class RunLog:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(folder / "tensorboard", purge_step=resumed_at + 1 if resumed_at else 0)
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=0 if resumed_at is None else resumed_at + 1)
 
     def write(self, update: int, values: dict[str, float]) -> None:
         """One line after ``update`` finished updates.

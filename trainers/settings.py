@@ -48,7 +48,9 @@ class EnvSettings:
     question_share: float = 1.0
     """Share of the global questions asked in training; the same ones for a whole group."""
     reader: str = "extractive"
-    """Who answers."""
+    """Who answers: "extractive", or a model behind a server, http://host:8000/v1#model."""
+    dialect: str | None = None
+    """How messages are parsed; the id's own if not given. A language model's is set with the model."""
 
     @property
     def source(self) -> str:
@@ -84,6 +86,7 @@ class EnvSettings:
         entry = gym.spec(self.env_id).entry_point
         if not str(entry).startswith("memenvs."):
             raise SettingsError(f"{self.env_id} is no memenvs environment; memenvs envs lists them")
+        own: dict[str, Any] = {} if self.dialect is None else {"dialect": self.dialect}
         env = gym.make(
             self.env_id,
             disable_env_checker=True,
@@ -96,6 +99,7 @@ class EnvSettings:
             max_operations=self.max_operations,
             max_item_tokens=self.max_item_tokens,
             memory_budget=self.memory_budget,
+            **own,
         )
         if not isinstance(env.observation_space, gym.spaces.Dict):
             raise SettingsError(

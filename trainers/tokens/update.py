@@ -114,19 +114,25 @@ def update(
     """
     objective = TokenObjective(slots, rows, settings)
     optimiser.zero_grad()
-    loss, drift = 0.0, 0.0
-    for batch in micro_batches(rows, settings.micro_batch):
+    loss, drift, seen = 0.0, 0.0, 0
+    # Without a penalty a row of advantage 0 adds nothing but its tokens to what the others are divided by.
+    idle = slots.regulariser == "none"
+    for every in micro_batches(rows, settings.micro_batch):
+        batch = [i for i in every if rows[i].advantage or not idle]
+        if not batch:
+            continue
         new = row_log_probs(model, [rows[i] for i in batch], settings.temperature, settings.share_prefix)
         part = -objective([values.cpu() for values in new], batch, reference, proximal)
         part.backward()
         loss += float(part.detach())
+        seen += sum(len(rows[i].completion) for i in batch)
         drift += sum(
             float((values.detach().cpu() - torch.tensor(rows[i].old)).abs().sum())
             for i, values in zip(batch, new, strict=True)
         )
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], settings.max_norm)
     optimiser.step()
-    return {"loss": loss, "log_ratio": drift / int(objective.mask.sum()), "gradient_norm": float(norm)}
+    return {"loss": loss, "log_ratio": drift / max(1, seen), "gradient_norm": float(norm)}
 
 
 @torch.no_grad()

@@ -1,0 +1,181 @@
+"""Training a language model from nothing: warm start, GRPO, kill and resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from agents.base import View, make_agent
+from agents.language_model.policy import load_policy
+from agents.language_model.sampling import SamplingSettings
+from agents.language_model.small import SmallSettings, make_small
+from memenvs.errors import DataError, SettingsError
+from memenvs.memory import parse_operations
+from memenvs.streams import load
+from trainers.runlog import read_metrics
+from trainers.settings import EnvSettings
+from trainers.slots.choices import Slots
+from trainers.tokens.grpo import train
+from trainers.tokens.parts import TokenParts
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+from trainers.tokens.teacher import teacher_rows
+
+OWN = {"message": "sentences", "task": "", "memory_tokens": 48, "max_tokens": 24}
+ENV = EnvSettings(T=4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("small")
+    data = load("builtin", "train", T=4)
+    prompt = LanguageModelSettings(**OWN).prompt(ENV)
+    make_small(folder, [data[i] for i in range(8)], prompt, SmallSettings(hidden=32, layers=2, vocabulary=512))
+    return folder
+
+
+@pytest.fixture
+def settings(model):
+    own = LanguageModelSettings(
+        model=str(model), **OWN, warm_start="scripted", warm_streams=6, warm_epochs=8, warm_rate=5e-3, warm_batch=4
+    )
+    return TokenTrainSettings(
+        env=ENV, lm=own, updates=3, group_size=3, learning_rate=1e-3, eval_every=2, eval_streams=1, final_streams=2,
+        checkpoint_every=1,
+    )  # fmt: skip
+
+
+def without_times(path):
+    return [{k: v for k, v in line.items() if v is not None} for line in read_metrics(path / "metrics.csv")]
+
+
+def test_a_run_goes_from_nothing_to_a_model_that_is_asked_as_it_was_trained(settings, tmp_path):
+    stages = []
+    policy, scores = train(
+        settings, tmp_path, progress=lambda stage, done, total, line: stages.append((stage, done, total))
+    )
+    assert [stages[0], stages[5], stages[-1]] == [("teacher", 1, 6), ("teacher", 6, 6), ("updates", 3, 3)]
+    lines = read_metrics(tmp_path / "metrics.csv")
+    assert [line["update"] for line in lines] == [0, 1, 2, 3]
+    assert lines[0]["warm/loss"] < 4.5 < np.log(512)
+    assert max(line["train/log_ratio"] for line in lines[1:]) < 1e-4
+    assert len(scores) == 2
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["settings"]["lm"]["message"] == "sentences"
+    kept = load_policy(next(tmp_path.glob("checkpoint-*")), SamplingSettings(max_tokens=24))
+    stream = load("builtin", "test", T=4)[0]
+    view = View(stream.chunks[0].text, (), 0, 4)
+    assert kept.tokens(view) == policy.tokens(view)
+    assert kept.act([view], greedy=True)[0].message == policy.act([view], greedy=True)[0].message
+
+
+@pytest.mark.slow
+def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(settings, tmp_path):
+    settings = replace(settings, slots=Slots(regulariser="kl_k3", beta=0.1))
+    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
+    train(replace(settings, updates=1), tmp_path / "parts", tensorboard=False)
+    _, parts = train(settings, tmp_path / "parts", resume=True, tensorboard=False)
+    assert parts == whole
+    # An evaluation stands at the end of the shorter run too.
+    first, second = (without_times(tmp_path / name) for name in ("whole", "parts"))
+    for one, other in zip(first, second, strict=True):
+        assert {k: v for k, v in other.items() if k in one} == one
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_path):
+    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
+    plain = json.dumps(settings.to_json())
+    program = (
+        "import json, sys, torch; from pathlib import Path; torch.set_num_threads(1)\n"
+        "from trainers.tokens.grpo import train; from trainers.tokens.settings import *\n"
+        "from trainers.settings import EnvSettings; from trainers.slots.choices import Slots\n"
+        "plain = json.loads(sys.argv[1])\n"
+        "plain |= {'env': EnvSettings(**plain['env']), 'slots': Slots(**plain['slots']),\n"
+        "          'lm': LanguageModelSettings(**plain['lm'])}\n"
+        "train(TokenTrainSettings(**plain), Path(sys.argv[2]), resume=True, tensorboard=False)\n"
+    )
+    folder = tmp_path / "killed"
+    kills = 0
+    for update in (None, 0, 1, 2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, plain, str(folder)], env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        wanted = folder if update is None else folder / f"checkpoint-{update:06d}"
+        while process.poll() is None and not wanted.is_dir():
+            time.sleep(0.005)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 2
+    _, killed = train(settings, folder, resume=True, tensorboard=False)
+    assert killed == whole
+    assert without_times(folder) == without_times(tmp_path / "whole")
+
+
+def test_the_teachers_messages_are_read_as_it_meant_them(model):
+    policy = load_policy(
+        model, **{k: v for k, v in OWN.items() if k not in ("message", "max_tokens")}, dialect="sentences"
+    )
+    env = replace(ENV, dialect="sentences").make("train")
+    teacher = make_agent("scripted", max_operations=3, max_item_tokens=48)
+    rows = teacher_rows(env, teacher, policy, [5])
+    env.reset(seed=5)
+    native = replace(ENV).make("train")
+    observation, info = native.reset(seed=5)
+    teacher.reset(5, None)
+    for row in rows:
+        assert row.completion[-1] == policy.lm.tokenizer.eos_token_id
+        chunk = observation["chunk"]
+        written = parse_operations(policy.lm.decode(row.completion), "sentences", chunk).operations
+        meant = parse_operations(message := teacher.act(observation, info)).operations
+        assert sorted(map(repr, written)) == sorted(map(repr, meant))
+        observation, _, _, _, info = native.step(message)
+
+
+def test_adapters_alone_are_trained_and_the_reference_is_the_model_without_them(settings, tmp_path):
+    own = replace(settings.lm, lora_rank=2, warm_start=None)
+    settings = replace(settings, lm=own, updates=2, slots=Slots(regulariser="kl_k3", beta=0.1))
+    parts = TokenParts(settings)
+    trained = [name for name, parameter in parts.model.named_parameters() if parameter.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
+    train(replace(settings, updates=1), tmp_path / "parts", tensorboard=False)
+    _, again = train(settings, tmp_path / "parts", resume=True, tensorboard=False)
+    assert again == whole
+    line = read_metrics(tmp_path / "whole" / "metrics.csv")[1]
+    assert np.isfinite(line["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"entropy": 0.1}, "entropy"),
+        ({"slots": Slots(advantage="gae")}, "gae"),
+        ({"slots": Slots(sampler="dots")}, "dots"),
+        ({"slots": Slots(group="tree")}, "tree"),
+    ],
+)
+def test_what_a_language_model_cannot_do_yet_is_refused(settings, change, told):
+    with pytest.raises(SettingsError, match=told):
+        replace(settings, **change)
+
+
+def test_a_run_without_a_model_or_with_an_unknown_teacher_is_refused(settings, tmp_path):
+    with pytest.raises(SettingsError, match="--model"):
+        train(replace(settings, lm=replace(settings.lm, model="")), tmp_path)
+    with pytest.raises(SettingsError, match=r"scripted.*Did you mean 'scripted'"):
+        train(replace(settings, lm=replace(settings.lm, warm_start="scriptd")), tmp_path / "b", tensorboard=False)
+    with pytest.raises(DataError, match="no causal language model"):
+        train(replace(settings, lm=replace(settings.lm, model=str(tmp_path / "nothing"))), tmp_path / "c")

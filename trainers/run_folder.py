@@ -1,0 +1,115 @@
+"""What a training run says about itself, and the folder it says it in.
+
+* `open_run` - the folder, and where to go on.
+* `rollout_line`, `heldout_line` - the numbers of an update.
+* `write_result` - the last ones.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memenvs.errors import DataError
+from memenvs.version import __version__
+from trainers import checkpoint
+from trainers.comparison import plain, scores_to_json
+from trainers.evaluation import EpisodeScore, mean_r_global, memory_share
+from trainers.parts import Parts
+from trainers.provenance import facts
+from trainers.rollout import Group
+from trainers.settings import TrainSettings
+
+
+def rollout_line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
+    """What the rollouts of one update say; a number that every rollout failed to give is left out."""
+    whole = [(group, ~group.failed) for group in groups if not group.failed.all()]
+    line = {
+        "train/failures": float(sum(group.failed.sum() for group in groups)),
+        "train/decisions": float(decisions),
+    }
+    if groups:  # an update may train stored groups alone
+        line["train/valid_share"] = float(np.mean([group.valid_share for group in groups]))
+    if groups and not whole:
+        reason = next((record.failure for record in groups[0].records if record.failure), "its reward is NaN")
+        warnings.warn(f"every rollout of an update failed, and it taught nothing: {reason}", stacklevel=3)
+    if whole:
+        line |= {
+            "train/r_global": float(np.mean(np.concatenate([group.r_global[ok] for group, ok in whole]))),
+            "train/step_reward": float(np.mean(np.concatenate([group.rewards[ok].ravel() for group, ok in whole]))),
+            "train/memory_share": float(np.mean(np.concatenate([group.memory_share[ok] for group, ok in whole]))),
+        }
+        for name in whole[0][0].terms:
+            values = np.concatenate([group.terms[name][ok].ravel() for group, ok in whole])
+            line[f"terms/{name}"] = float(np.mean(values))
+    return line
+
+
+def heldout_line(scores: list[EpisodeScore]) -> dict[str, float]:
+    """What an evaluation on held-out streams says."""
+    return {"heldout/r_global": mean_r_global(scores), "heldout/memory_share": memory_share(scores)}
+
+
+def open_run(settings: TrainSettings, folder: Path, resume: bool, parts: Parts) -> int | None:
+    """Prepare the folder of a run.
+
+    Args:
+        settings: the run.
+        folder: its folder.
+        resume: whether to go on from a checkpoint that is there.
+        parts: take the checkpoint's numbers.
+
+    Returns:
+        The update to go on from; None for a run that begins.
+
+    Raises:
+        DataError: a run is there and was not asked to be resumed, or has other settings.
+    """
+    newest = checkpoint.latest(folder)
+    if newest is not None and not resume:
+        raise DataError(f"{folder} holds a run already ({newest.name}); resume it, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    stated = {"memenvs": __version__} | settings.to_json()
+    (folder / "settings.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
+    return None if newest is None else parts.load(newest)
+
+
+def write_result(
+    settings: TrainSettings,
+    folder: Path,
+    env: Any,
+    scores: list[EpisodeScore],
+    parts: Parts,
+    updates: int,
+    ended: str | None,
+) -> None:
+    """Write result.json: the last scores and where they came from.
+
+    Args:
+        settings: the run.
+        folder: its folder.
+        env: the held-out environment.
+        scores: on the held-out streams.
+        parts: say what the run cost.
+        updates: finished ones.
+        ended: why the run ended early, or None.
+    """
+    result = facts(
+        env,
+        seed=settings.seed,
+        settings=settings.to_json(),
+        updates=updates,
+        ended=ended,
+        r_global=plain(mean_r_global(scores)),
+        memory_share=memory_share(scores),
+        cost=parts.cost(),
+        episodes=scores_to_json(scores),
+    )
+    draft = folder / "result.json.tmp"
+    draft.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+    draft.replace(folder / "result.json")

@@ -1,0 +1,145 @@
+"""GRPO for a language model: warm start, then rollout -> credit -> advantages -> loss -> update, as in `trainers.grpo`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from agents.language_model.policy import LanguageModelPolicy
+from memenvs.errors import SettingsError, did_you_mean
+from trainers.comparison import make_control
+from trainers.evaluation import EpisodeScore, evaluate_policy
+from trainers.grpo import EVALUATED_TOGETHER
+from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
+from trainers.runlog import RunLog
+from trainers.tokens.parts import TokenParts
+from trainers.tokens.rows import TokenRow
+from trainers.tokens.settings import TokenTrainSettings
+from trainers.tokens.teacher import teacher_rows
+from trainers.tokens.warm_start import WarmStartSettings, warm_start
+from trainers.update import advantages
+
+TEACHERS = ("scripted", "random", "keep_everything", "hindsight", "newest_fact")
+"""Agents whose messages a model can begin with; hindsight knows the questions."""
+WARM_SEEDS = 2**40
+"""First seed of the teacher's streams."""
+COLUMNS = (
+    "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/truncated",
+    "train/failures", "train/loss", "train/log_ratio", "train/gradient_norm", "train/rows", "train/tokens",
+    "heldout/r_global", "heldout/memory_share", "credit_calls", "warm/loss",
+    "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
+)  # fmt: skip
+"""Of metrics.csv; terms of other names go to TensorBoard alone."""
+
+
+def train(
+    settings: TokenTrainSettings,
+    folder: Path,
+    resume: bool = False,
+    progress: Callable[[str, int, int, dict[str, float]], None] = lambda stage, done, total, line: None,
+    tensorboard: bool = True,
+) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
+    """Train a language model.
+
+    Args:
+        settings: everything that decides the numbers.
+        folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints (the model among them, as transformers loads
+            it) and result.json.
+        resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
+        progress: called with the stage ("teacher", "warm start", "updates"), how much of it is done, and the last line.
+        tensorboard: also write TensorBoard events.
+
+    Returns:
+        The policy and its scores on the held-out streams.
+
+    Raises:
+        DataError: there is no such model, or ``folder`` holds a run of other settings or one that was not asked to be resumed.
+        SettingsError: settings that do not go together.
+    """
+    parts = TokenParts(settings)
+    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
+    finished = open_run(settings, folder, resume, parts)
+    log = RunLog(folder, COLUMNS, finished, tensorboard)
+    if finished is None:
+        line = _warm_start(parts, progress)
+        line |= heldout_line(evaluate_policy(heldout, parts.policy, held_out_streams[: settings.eval_streams]))
+        log.write(0, line | parts.cost())
+        parts.save(folder, 0)
+
+    update, ended = finished or 0, parts.sampler.exhausted()
+    while update < settings.updates and ended is None:
+        drawn = parts.draw(update)
+        weights = advantages(drawn.groups, parts.slots)
+        rows = parts.rows(drawn.groups, weights, drawn.masks)
+        line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
+        line |= parts.learn(rows) | token_line(rows, settings.lm.max_tokens)
+        update += 1
+        parts.renew_reference(update, line.get("train/kl", 0.0))
+
+        ended = parts.sampler.exhausted()
+        last = update == settings.updates or ended is not None
+        if update % settings.eval_every == 0 or last:
+            line |= heldout_line(evaluate_policy(heldout, parts.policy, held_out_streams[: settings.eval_streams]))
+        log.write(update, line | parts.cost())
+        if update % settings.checkpoint_every == 0 or last:
+            parts.save(folder, update)
+        progress("updates", update, settings.updates, line)
+
+    log.close()
+    if update == settings.updates:
+        ended = None
+    if ended is not None:
+        warnings.warn(f"the run ended after {update} of {settings.updates} updates: {ended}", stacklevel=2)
+    scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
+    write_result(settings, folder, heldout[0], scores, parts, update, ended)
+    return parts.policy, scores
+
+
+def token_line(rows: Sequence[TokenRow], max_tokens: int) -> dict[str, float]:
+    """What the rows of an update say: how many, how many tokens were written, and the share of messages that were cut off."""
+    if not rows:
+        return {}
+    return {
+        "train/tokens": float(sum(len(row.completion) for row in rows)),
+        "train/truncated": sum(len(row.completion) >= max_tokens for row in rows) / len(rows),
+    }
+
+
+def _warm_start(parts: TokenParts, progress: Callable[[str, int, int, dict[str, float]], None]) -> dict[str, float]:
+    """Learn from the teacher, if there is one."""
+    settings, own = parts.settings, parts.settings.lm
+    if own.warm_start is None:
+        return {}
+    if own.warm_start not in TEACHERS:
+        raise SettingsError(
+            f"warm_start must be one of {', '.join(TEACHERS)}, got {own.warm_start!r}."
+            f"{did_you_mean(own.warm_start, TEACHERS)}"
+        )
+    env = replace(settings.env, chunk_questions=0).make("train")
+    played = count(1)
+    rows = teacher_rows(
+        env,
+        make_control(own.warm_start, settings.env),
+        parts.policy,
+        # Far from the seeds of the streams that are rolled out later.
+        [WARM_SEEDS + settings.seed * own.warm_streams + i for i in range(own.warm_streams)],
+        lambda: progress("teacher", next(played), own.warm_streams, {}),
+    )
+    losses = warm_start(
+        parts.model,
+        rows,
+        WarmStartSettings(
+            epochs=own.warm_epochs,
+            batch=own.warm_batch,
+            micro_batch=own.micro_batch,
+            learning_rate=own.warm_rate,
+            seed=settings.seed,
+        ),
+        lambda step, steps, loss: progress("warm start", step, steps, {"warm/loss": loss}),
+    )
+    parts.follow_warm_start()
+    return {"warm/loss": sum(losses[-10:]) / len(losses[-10:])}

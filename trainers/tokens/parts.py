@@ -1,0 +1,217 @@
+"""The parts of a language model's training run: what `trainers.parts.Parts` has, with a model in the policy's place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.language_model.model import CausalLM
+from agents.language_model.policy import LanguageModelPolicy
+from agents.language_model.sampling import SamplingSettings
+from memenvs.errors import DataError, SettingsError
+from memenvs.version import __version__
+from trainers import checkpoint
+from trainers.parts import USUAL_GROUP, Parts
+from trainers.rollout import Group
+from trainers.scaling import learning_rate_for
+from trainers.slots.regularisers import RegulariserSettings, kl_k3
+from trainers.slots.types import Array
+from trainers.tokens.rows import TokenRow
+from trainers.tokens.settings import TokenTrainSettings
+from trainers.tokens.update import UpdateSettings, log_prob_table, update
+
+BASE = "base"
+"""Stands for a reference that is the model without its adapters."""
+_REFERENCE = "reference"
+"""Folder of the reference policy within a checkpoint."""
+
+
+class TokenParts(Parts):
+    """What one run works with.
+
+    Args:
+        settings: the run.
+
+    Raises:
+        SettingsError: no model was named, or slots that do not fit the run.
+        DataError: there is no such model.
+    """
+
+    settings: TokenTrainSettings
+    policy: LanguageModelPolicy
+
+    def _make_policy(self) -> LanguageModelPolicy:
+        own = self.settings.lm
+        if not own.model:
+            raise SettingsError("which model? Name a folder or an id on a hub: --model Qwen/Qwen3-4B")
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # one for each checkpoint is noise
+        torch.manual_seed(self.settings.seed)  # adapters begin at random
+        lm = CausalLM.from_pretrained(own.model, own.dtype, own.device)
+        if own.lora_rank is not None:
+            lm.model = adapted(lm.model, own.lora_rank)
+        sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
+        return LanguageModelPolicy(lm, own.prompt(self.settings.env), sampling, own.batch)
+
+    @property
+    def model(self) -> Any:
+        """The model of transformers, or of peft around it."""
+        return self.policy.lm.model
+
+    def _make_reference(self) -> Any:
+        """A frozen copy, but for adapters that nothing moves before the first update: without them the model is what it was."""
+        fixed = (
+            self.settings.lm.warm_start is None and self.slots.reset_every is None and self.slots.reset_above is None
+        )
+        if self.settings.lm.lora_rank is not None and fixed:
+            return BASE
+        return copy.deepcopy(self.model).requires_grad_(False)
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        rate = self.settings.learning_rate
+        if self.slots.sampler == "many":
+            rate = learning_rate_for(self.settings.group_size, rate, USUAL_GROUP)
+        return torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=rate)
+
+    def rows(
+        self, groups: Sequence[Group], weights: Sequence[Array], selected: Sequence[NDArray[np.bool_]]
+    ) -> list[TokenRow]:
+        """The rows that are trained: the steps of rollouts that did not fail, where the sampler selected them.
+
+        Args:
+            groups: the rollouts.
+            weights: (G, T) advantages per group.
+            selected: (G, T) per group.
+        """
+        return [
+            TokenRow(sample.prompt, sample.tokens, sample.log_probs, float(table[g, t]), number, t)
+            for number, (group, table, chosen) in enumerate(zip(groups, weights, selected, strict=True))
+            for g, decisions in enumerate(group.decisions)
+            for t, sample in enumerate(decision.sample for decision in decisions)
+            if not group.failed[g] and chosen[g, t]
+        ]
+
+    def learn(self, rows: Sequence[TokenRow]) -> dict[str, float]:
+        """The passes over one update's rows; what the last one says of itself."""
+        own = self.settings.lm
+        settings = UpdateSettings(own.temperature, own.max_tokens, own.micro_batch)
+        reference = proximal = None
+        if not rows:
+            return {}
+        if isinstance(self.reference, torch.nn.Module):
+            reference = log_prob_table(self.reference, rows, settings)
+        elif self.reference is not None:
+            with without_adapters(self.model):
+                reference = log_prob_table(self.model, rows, settings)
+        if self.slots.ratio == "decoupled":
+            proximal = log_prob_table(self.model, rows, settings)
+        line: dict[str, float] = {}
+        for _ in range(self.settings.epochs):
+            line = update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal)
+        if self.resets.above is not None and reference is not None:
+            mask = reference != 0
+            new = log_prob_table(self.model, rows, settings)
+            line["kl"] = float(
+                kl_k3(new, reference, torch.zeros_like(new), mask, RegulariserSettings(beta=1.0)).sum() / mask.sum()
+            )
+        return {f"train/{name}": value for name, value in line.items()}
+
+    def renew_reference(self, update: int, kl: float) -> None:
+        """After an update: the policy becomes its own reference and the optimiser forgets, if it is time.
+
+        Args:
+            update: number of finished updates.
+            kl: of the policy to its reference, as `learn` told it.
+        """
+        if isinstance(self.reference, torch.nn.Module) and self.resets.reset_now(update, kl):
+            self.reference = self._make_reference()
+            self.optimiser = self._make_optimiser()
+
+    def save(self, folder: Path, update: int) -> None:
+        """A checkpoint after this many updates; transformers loads the model from its folder."""
+        state = {
+            "fingerprint": self.settings.fingerprint,
+            "memenvs": __version__,
+            "agent": "lm",
+            "settings": self.settings.to_json(),
+            "sampler": self.sampler.state(),
+            "cost": self.cost(),
+        }
+        checkpoint.save(folder, update, {"optimiser": self.optimiser}, state, self._write)
+
+    def _write(self, draft: Path) -> None:
+        self.policy.save(draft)
+        if isinstance(self.reference, torch.nn.Module):
+            self.reference.save_pretrained(draft / _REFERENCE)
+
+    def load(self, folder: Path) -> int:
+        """Go on from a checkpoint; the number of finished updates.
+
+        Raises:
+            DataError: it was made with other settings.
+        """
+        state = checkpoint.read_state(folder)
+        if state["fingerprint"] != self.settings.fingerprint:
+            raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
+        load_weights(self.model, folder)
+        if isinstance(self.reference, torch.nn.Module):
+            load_weights(self.reference, folder / _REFERENCE)
+        checkpoint.load(folder, {"optimiser": self.optimiser})
+        self.sampler.restore(state["sampler"])
+        self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
+        return int(state["update"])
+
+    def follow_warm_start(self) -> None:
+        """After the warm start: the reference is the model that it made."""
+        if isinstance(self.reference, torch.nn.Module):
+            self.reference = self._make_reference()
+
+
+def adapted(model: Any, rank: int) -> Any:
+    """The model with trainable adapters on every linear layer, and everything else frozen.
+
+    Raises:
+        SettingsError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise SettingsError("adapters need peft: pip install -e '.[lm]'") from error
+    return get_peft_model(
+        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Put the weights that ``save_pretrained`` wrote into a model of the same shape, or into its adapters.
+
+    Raises:
+        DataError: they are not there, or do not fit.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        if (folder / "adapter_model.safetensors").is_file():
+            from peft import set_peft_model_state_dict
+
+            set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+            return
+        loaded = type(model).from_pretrained(folder, dtype=next(model.parameters()).dtype)
+        model.load_state_dict(loaded.state_dict())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{folder}: the model's weights do not fit: {error}") from error
+
+
+@contextmanager
+def without_adapters(model: Any) -> Iterator[None]:
+    """The model as it was before its adapters."""
+    with model.disable_adapter():
+        yield

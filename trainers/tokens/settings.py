@@ -1,0 +1,107 @@
+"""What can be set about training a language model. Every field is an option of ``memenvs train --agent lm``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from agents.language_model.prompt import PromptSettings
+from memenvs.errors import SettingsError, whole
+from trainers.settings import EnvSettings, TrainSettings
+
+
+@dataclass(frozen=True)
+class LanguageModelSettings:
+    """Which model, what it reads and writes, and how it begins."""
+
+    model: str = ""
+    """Folder that ``save_pretrained`` wrote, or an id on a hub."""
+    message: Literal["json", "function_calls", "memalpha", "memory-r1", "sentences"] = "json"
+    """Dialect of the model's messages; the environment reads the same. "sentences" points at numbered sentences of the chunk
+    instead of repeating them, which a small model can learn."""
+    task: str | None = None
+    """Instructions instead of ours; "" for none."""
+    memory_tokens: int | None = 2048
+    """Most tokens of the memory that the model sees; None for all of it."""
+    show: Literal["alike", "newest"] = "alike"
+    """Which items it sees where not all fit: those most alike to the chunk, or those written last."""
+    max_tokens: int = 512
+    """Longest message, in tokens."""
+    temperature: float = 1.0
+    """Of sampling in training."""
+    top_p: float = 1.0
+    """Of sampling in training; below 1 the ratio still compares untruncated probabilities."""
+    batch: int = 64
+    """Prompts that are sampled together."""
+    micro_batch: int = 8
+    """Rows of the update that go through the model together."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights."""
+    device: str | None = None
+    """For instance cuda:1; the first GPU, if there is one, where not given."""
+    lora_rank: int | None = None
+    """Train adapters of this rank on every linear layer (peft) instead of all weights."""
+    warm_start: str | None = None
+    """Learn from this agent first, for instance scripted: it is played over training streams, and the model learns to write its
+    messages."""
+    warm_streams: int = 200
+    """Streams that the teacher plays."""
+    warm_epochs: int = 3
+    """Passes over its messages."""
+    warm_rate: float = 1e-3
+    """Highest learning rate of the warm start."""
+    warm_batch: int = 16
+    """Messages per step of the warm start."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "batch", "micro_batch", "warm_streams", "warm_epochs", "warm_batch"):
+            whole(name, getattr(self, name), 1)
+        if self.lora_rank is not None:
+            whole("lora_rank", self.lora_rank, 1)
+        if not self.temperature > 0:
+            raise SettingsError(f"temperature must be above 0 in training, got {self.temperature}")
+
+    def prompt(self, env: EnvSettings) -> PromptSettings:
+        """The prompt's settings under an environment's limits."""
+        given: dict[str, Any] = {} if self.task is None else {"task": self.task}
+        return PromptSettings(
+            dialect=self.message,
+            memory_tokens=self.memory_tokens,
+            show=self.show,
+            max_operations=env.max_operations,
+            max_item_tokens=env.max_item_tokens,
+            memory_budget=env.memory_budget,
+            **given,
+        )
+
+
+@dataclass(frozen=True)
+class TokenTrainSettings(TrainSettings):
+    """One run of GRPO with a language model."""
+
+    learning_rate: float = 1e-6
+    """Adam's step size."""
+    epochs: int = 1
+    """Passes over one update's rows."""
+    entropy: float = 0.0
+    """Not for language models: must be 0."""
+    lm: LanguageModelSettings = field(default_factory=LanguageModelSettings)
+    """The model."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.entropy:
+            raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
+        slots = self.slots.filled
+        refused = {
+            "group": ("local", "tree"),
+            "advantage": ("gae",),
+            "sampler": ("dots", "compensation"),
+        }
+        for slot, names in refused.items():
+            if (name := getattr(slots, slot)) in names:
+                raise SettingsError(
+                    f"the {slot} {name!r} works with the candidate policy's decisions and not yet with a language model's; choose "
+                    "another"
+                )
+        object.__setattr__(self, "env", replace(self.env, dialect=self.lm.message))

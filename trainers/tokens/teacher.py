@@ -1,0 +1,72 @@
+"""A scripted teacher for the warm start: what it would write, as rows for a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium as gym
+
+from agents.base import Agent, View
+from agents.language_model.policy import LanguageModelPolicy
+from memenvs.errors import SettingsError
+from memenvs.memory import parse_operations
+from memenvs.memory.dialects import write_operations
+from memenvs.memory.dialects_sentences import span_of
+from memenvs.memory.operations import Operation
+from trainers.tokens.rows import TokenRow
+
+
+def teacher_rows(
+    env: gym.Env[Any, Any],
+    teacher: Agent,
+    policy: LanguageModelPolicy,
+    seeds: Iterable[int],
+    progress: Callable[[], None] = lambda: None,
+) -> list[TokenRow]:
+    """Play a teacher and keep what it wrote at each step, in the policy's dialect.
+
+    Args:
+        env: reads the policy's dialect.
+        teacher: writes native JSON.
+        policy: makes the prompts that it is going to be trained and asked with.
+        seeds: of the streams.
+        progress: called after each stream.
+
+    Returns:
+        One row per step: the policy's prompt and the teacher's message with the token that ends it.
+
+    Raises:
+        SettingsError: the teacher's message is none that the dialect can say, or the tokenizer has no token that ends a message.
+    """
+    end = policy.lm.tokenizer.eos_token_id
+    if end is None:
+        raise SettingsError("the tokenizer has no end-of-sequence token, so a model could not learn when to stop")
+    rows = []
+    for seed in seeds:
+        observation, info = env.reset(seed=seed)
+        teacher.reset(seed, env.unwrapped.episode.stream)  # type: ignore[attr-defined]
+        done = False
+        while not done:
+            view = View.of(observation, info)
+            parsed = parse_operations(teacher.act(observation, info))
+            written = [one for one in parsed.operations if isinstance(one, Operation)]
+            if parsed.error is not None or len(written) < len(parsed.operations):
+                raise SettingsError(
+                    f"the teacher {teacher.name!r} must write operations in native JSON, got: {parsed.error or parsed.operations}"
+                )
+            operations = sorted(written, key=lambda operation: _place(operation, view.chunk))
+            message = write_operations(operations, policy.prompt.dialect, view.chunk)
+            completion = policy.lm.tokenizer(message, add_special_tokens=False)["input_ids"]
+            rows.append(TokenRow(policy.tokens(view), (*completion, end)))
+            observation, _, done, _, info = env.step(message)
+        progress()
+    return rows
+
+
+def _place(operation: Operation, chunk: str) -> tuple[int, int]:
+    """Deletions first, then what is written in the order of the chunk: an order that can be foreseen is learnt sooner."""
+    if operation.content is None:
+        return 0, 0
+    span = span_of(operation.content, chunk)
+    return 1, span[0] if span else 0
