@@ -25,6 +25,7 @@ MARK = "suite.json"
 """File that says what a folder's records were made with."""
 NO_SIZE = ("nothing",)
 """Arms whose memory size nobody wants to be compared at."""
+_SHUFFLED_ONE = f"{SHUFFLED}:"
 DEFAULT_REFERENCE = "random"
 """Whose memory size the controls of equal size get where no agent is under test: half of what there is."""
 
@@ -194,8 +195,13 @@ def chosen_arms(agents: Sequence[str], controls: Sequence[str]) -> dict[str, Arm
                 f"{name!r} is a place for an agent of your own: name a folder of a run, or one of {', '.join(known)}."
                 f"{did_you_mean(name, known)}"
             )
-    files = file_names(names)
-    return {files[name]: find_arm(name) for name in names}
+    own_names = file_names([name.removeprefix(_SHUFFLED_ONE) for name in names])
+    return {
+        ("shuffled-" if name.startswith(_SHUFFLED_ONE) else "") + own_names[name.removeprefix(_SHUFFLED_ONE)]: find_arm(
+            name
+        )
+        for name in names
+    }
 
 
 def reader_settings(reader: Any) -> Mapping[str, Any]:
@@ -214,8 +220,8 @@ def _open(suite: Suite, options: EnvOptions) -> StreamDataset:
             raise SettingsError(f"T is a setting of {' and '.join(GENERATED)} data; the data is {source!r}")
         settings["T"] = options["T"]
     dataset = load(source, suite.split, **settings)
-    known = getattr(dataset, "known_families", None)
-    if known is not None and not any(suite.is_published(suite.column(name).name) for name in known):
+    known = getattr(dataset, "known_families", None) or sorted({q.source for q in dataset[0].questions})
+    if not any(suite.is_published(suite.column(name).name) for name in known):
         raise DataError(
             f"{dataset.source} has none of the sub-tasks of the suite {suite.name} "
             f"({', '.join(column.name for column in suite.columns)}); its questions are of {', '.join(known)}"
