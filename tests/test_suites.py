@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from endpoint_server import EndpointServer
 
 from memenvs.scoring import score
-from tests.endpoint_server import EndpointServer
 from trainers.cli import main
 
 SMALL = ["--suite", "builtin", "--T", "5", "--streams", "3"]
