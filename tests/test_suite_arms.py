@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+from endpoint_server import EndpointServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from suite_arms import FACTS, Noting, room, rooms
@@ -119,6 +120,26 @@ def test_a_given_agent_keeps_its_dialect():
     own = EpisodeSettings(memory="memalpha", dialect="memalpha")
     record = play("agent", StreamList([room()]), 0, own, Noting(), agent=Caller())
     assert [item.content for item in record.memory] == list(FACTS)
+
+
+def test_a_model_behind_a_server_is_an_arm_and_its_faults_are_its_own():
+    pytest.importorskip("openai")
+
+    def reply(messages):
+        asked = messages[-1]["content"]
+        if "Bob plays chess" in asked:
+            return "I would rather not."
+        return json.dumps([{"op": "INSERT", "content": "tea" if "Ann likes tea" in asked else "Oslo"}])
+
+    with EndpointServer(reply) as server:
+        name = f"endpoint:{server.address}#rules"
+        limited = EpisodeSettings(limits=MemoryLimits(max_operations=1), memory="memalpha", dialect="memalpha")
+        record = play(name, StreamList([room()]), 0, limited, Noting())
+        other = play(f"shuffled:{name}", rooms("a", "a"), 0, SETTINGS, Noting())
+    assert [item.content for item in record.memory] == ["tea", "Oslo"]
+    assert [step.error is None for step in record.steps] == [True, False, True]
+    assert (record.settings["agent"], record.settings["dialect"]) == ("endpoint:rules", "json")
+    assert other.settings["memory_of"]["stream"] == "a/1"
 
 
 def test_what_an_arm_lacks_is_said():

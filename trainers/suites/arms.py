@@ -76,8 +76,9 @@ def play(
     told, other = (stream, index) if not arm.shuffled else _other(dataset, index, seed, streams)
     given = arm.takes_agent and agent is not None
     chosen = settings if given else arm.settings_for(settings)
-    chosen = replace(chosen, chunk_questions=0)
     manager = _agent(arm, chosen, budget, agent)
+    # An agent that can write several dialects says which one it writes.
+    chosen = replace(chosen, chunk_questions=0, dialect=getattr(manager, "dialect", chosen.dialect))
     retriever = EvidenceRetriever(evidence_of(stream)) if arm.needs_evidence else None
     episode = Episode(_with_questions_of(stream, told), chosen, questions, retriever=retriever)
     unasked = [n for n, q in enumerate(episode.questions) if arm.needs_evidence and not q.evidence]
@@ -100,7 +101,7 @@ def play(
     if unasked:
         facts[NOT_ASKED] = unasked
     record = replace(episode.record(**facts), fingerprint=stream.fingerprint)
-    if not given:
+    if arm.by_rule and not given:
         _check(arm, record)
     return _without_failure(record, unasked)
 

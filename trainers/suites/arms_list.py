@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.base import Agent, make_agent
+from agents.base import MODEL_AGENTS, Agent, make_agent
 from agents.evidence import EvidenceKeeper
 from agents.whole_chunks import WholeChunks
 from memenvs.episode_settings import EpisodeSettings
@@ -59,6 +59,8 @@ class Arm:
     """Whether it needs the evidence of the questions."""
     shuffled: bool = False
     """Whether its memory is that of another stream."""
+    by_rule: bool = True
+    """Whether its own agent writes by rule, so that a message which cannot be read is a fault of ours."""
 
     def __post_init__(self) -> None:
         if self.make is None and not self.takes_agent:
@@ -82,6 +84,22 @@ def _control(name: str) -> Make:
         )
 
     return make
+
+
+def _once(make: Make) -> Make:
+    """Weights are read and servers are found when the arm plays, and once for all streams."""
+    made: list[Agent] = []
+
+    def kept(settings: EpisodeSettings, budget: int | None) -> Agent:
+        if not made:
+            made.append(make(settings, budget))
+        return made[0]
+
+    return kept
+
+
+def _learned(name: str, note: str, make: Make) -> Arm:
+    return Arm(name, "agent", note, make, by_rule=False)
 
 
 def _chunks(settings: EpisodeSettings, budget: int | None) -> Agent:
@@ -147,8 +165,8 @@ def find_arm(name: str) -> Arm:
 
     Args:
         name: one of `ARMS`; ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
-            ``"shuffled:ARM"``, the memory that another arm makes of another stream; one of `trainers.comparison.EXACT`; or
-            the folder of a run.
+            ``"shuffled:ARM"``, the memory that another arm makes of another stream; one of `trainers.comparison.EXACT`; a language
+            model as `agents.base.MODEL_AGENTS` says; or the folder of a run.
 
     Raises:
         SettingsError: there is no such arm.
@@ -163,9 +181,18 @@ def find_arm(name: str) -> Arm:
         return _SIZED[first](int(parameter), name)
     if name in EXACT:
         return Arm(name, "agent", f"the manager by rule {name}, for one kind of data", _control(name))
+    if first in MODEL_AGENTS and parameter:
+        return _learned(name, f"the language model {parameter}", _once(_control(name)))
     if Path(name).is_dir():
         return run_arm(Path(name))
-    forms = [*ARMS, *EXACT, "long_context:TOKENS", "rag_mab:TOKENS", "shuffled:ARM"]
+    forms = [
+        *ARMS,
+        *EXACT,
+        *(f"{kind}:MODEL" for kind in MODEL_AGENTS),
+        "long_context:TOKENS",
+        "rag_mab:TOKENS",
+        "shuffled:ARM",
+    ]
     raise SettingsError(
         f"{name!r} is neither an arm nor the folder of a run; arms: {', '.join(forms)}.{did_you_mean(name, forms)}"
     )
@@ -192,13 +219,6 @@ def run_arm(folder: Path) -> Arm:
     from trainers import checkpoint
 
     found = checkpoint.find(folder)
-    made: list[Agent] = []
-
-    def make(settings: EpisodeSettings, budget: int | None) -> Agent:
-        if not made:  # torch is loaded and the weights are read when it plays, and once
-            from agents.candidate import CandidateAgent
-
-            made.append(CandidateAgent(found))
-        return made[0]
-
-    return Arm(str(folder), "agent", f"the policy trained in {folder}", make)
+    return _learned(
+        str(folder), f"the policy trained in {folder}", _once(lambda *_: make_agent("candidate", policy=found))
+    )
