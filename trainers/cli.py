@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Union
 
-from memenvs.errors import MemenvsError
+from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 
 DESCRIPTION = "Train and evaluate memory managers. Each command explains itself: memenvs train --help"
 GROUPS = {"data": "Make, check and extend data: memenvs data build --help"}
@@ -52,12 +52,31 @@ def _run(known: Mapping[str, Any], given: list[str], prog: str, description: str
 
     markers = (tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
     command = known.get(given[0]) if given else None
+    if given and given[0] == "train":
+        command, given = _trainer(given)
     if isinstance(command, Mapping):
         _run(command, given[1:], f"{prog} {given[0]}", GROUPS[given[0]])
     elif command is not None:
         tyro.cli(command, prog=f"{prog} {given[0]}", args=given[1:], config=markers)
     else:
         tyro.cli(_overview(known), prog=prog, description=description, args=given)
+
+
+def _trainer(given: list[str]) -> tuple[Any, list[str]]:
+    """The command that ``train --agent NAME`` means, and the arguments without it: each agent has options of its own."""
+    from trainers import commands
+
+    name = "candidate"
+    for place, argument in enumerate(given):
+        flag, equals, value = argument.partition("=")
+        if flag == "--agent":
+            name = value if equals else "".join(given[place + 1 : place + 2])
+            given = given[:place] + given[place + (1 if equals else 2) :]
+            break
+    if name not in commands.TRAINERS:
+        known = tuple(commands.TRAINERS)
+        raise SettingsError(f"--agent must be one of {', '.join(known)}, got {name!r}.{did_you_mean(name, known)}")
+    return commands.TRAINERS[name], given
 
 
 def _overview(known: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from trainers.arms import DemoSettings
 from trainers.commands_bench import bench_rewards
 from trainers.commands_data import DATA
 from trainers.commands_evaluate import evaluate
+from trainers.commands_lm import demo_lm, train_lm
 from trainers.commands_results import compare, rescore
 from trainers.settings import EnvSettings, TrainSettings
 
@@ -27,6 +28,9 @@ def train(
     settings: Settings = TrainSettings(), out: Path = Path("runs/train"), resume: Literal["auto", "never"] = "never"
 ) -> None:
     """Train the candidate policy with GRPO: Fine-Mem's method, another published one, or your own mix of slots.
+
+    A language model has options of its own:
+        memenvs train --agent lm --help
 
     Builtin streams, Fine-Mem's total, per-step groups:
         memenvs train
@@ -172,6 +176,8 @@ def demo(settings: Demo = DemoSettings()) -> None:
     main(settings)
 
 
+TRAINERS: dict[str, Callable[..., None]] = {"candidate": train, "lm": train_lm}
+"""What ``memenvs train --agent NAME`` runs."""
 COMMANDS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "train": train,
     "evaluate": evaluate,
@@ -180,6 +186,7 @@ COMMANDS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "envs": envs,
     "play": play,
     "demo": demo,
+    "demo-lm": demo_lm,
     "bench-rewards": bench_rewards,
     "data": DATA,
 }

@@ -87,6 +87,7 @@ def write_result(
     parts: Parts,
     updates: int,
     ended: str | None,
+    file: str = "result.json",
 ) -> None:
     """Write result.json: the last scores and where they came from.
 
@@ -98,6 +99,7 @@ def write_result(
         parts: say what the run cost.
         updates: finished ones.
         ended: why the run ended early, or None.
+        file: another name.
     """
     result = facts(
         env,
@@ -110,6 +112,6 @@ def write_result(
         cost=parts.cost(),
         episodes=scores_to_json(scores),
     )
-    draft = folder / "result.json.tmp"
+    draft = folder / f"{file}.tmp"
     draft.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
-    draft.replace(folder / "result.json")
+    draft.replace(folder / file)

@@ -17,6 +17,8 @@ from trainers.evaluation import EpisodeScore
 from trainers.pool import end_with_parent, in_parallel
 from trainers.settings import TrainSettings
 
+START = "start.json"
+"""File of a language model's run: its held-out scores before the first update."""
 SECONDS = "seconds.json"
 """File of a run's folder: processor seconds that were spent on it, lost parts of killed processes included."""
 
@@ -55,10 +57,10 @@ def train_all(runs: Sequence[Run], workers: int = 0) -> None:
 
         def show() -> None:
             while not queue.empty():
-                name, seed, heldout = queue.get()
-                bars.advance(updates_bar)
-                if heldout is not None:
-                    bars.update(updates_bar, description=f"updates  {name}, seed {seed}: held-out {heldout:.3f}")
+                done, told = queue.get()
+                bars.advance(updates_bar, done)
+                if told is not None:
+                    bars.update(updates_bar, description=f"updates  {told}")
 
         for _ in in_parallel(partial(_train, tell=queue.put), todo, workers, show):
             bars.advance(runs_bar)
@@ -66,16 +68,33 @@ def train_all(runs: Sequence[Run], workers: int = 0) -> None:
 
 def _train(run: Run, tell: Callable[[Any], None]) -> None:
     """One run, in a worker process."""
-    from trainers.grpo import train
-
     before, started = seconds(run.folder), time.process_time()
+    who = f"{run.name}, seed {run.settings.seed}"
 
     def progress(update: int, line: dict[str, float]) -> None:
         spent = before + time.process_time() - started
         (run.folder / SECONDS).write_text(json.dumps(spent), encoding="utf-8")
-        tell((run.name, run.settings.seed, line.get("heldout/r_global")))
+        heldout = line.get("heldout/r_global")
+        tell((1, None if heldout is None else f"{who}: held-out {heldout:.3f}"))
 
-    train(run.settings, run.folder, resume=True, progress=progress, tensorboard=False)
+    import torch
+
+    from trainers.grpo import train
+    from trainers.tokens.grpo import train as train_tokens
+    from trainers.tokens.settings import TokenTrainSettings
+
+    if not isinstance(run.settings, TokenTrainSettings):
+        train(run.settings, run.folder, resume=True, progress=progress, tensorboard=False)
+        return
+
+    def staged(stage: str, done: int, total: int, line: dict[str, float]) -> None:
+        if stage == "updates":
+            progress(done, line)
+        else:
+            tell((0, f"{who}: {stage} {done} of {total}"))
+
+    torch.set_num_threads(1)
+    train_tokens(run.settings, run.folder, resume=True, progress=staged, tensorboard=False)
 
 
 def seconds(folder: Path) -> float:
@@ -99,14 +118,14 @@ def finished(folder: Path, settings: TrainSettings) -> bool:
     return True
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """``result.json`` of a finished run."""
-    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+def read_result(folder: Path, file: str = "result.json") -> dict[str, Any]:
+    """``result.json`` of a finished run, or another ``file`` of its form."""
+    return json.loads((folder / file).read_text(encoding="utf-8"))
 
 
-def read_scores(folder: Path) -> list[EpisodeScore]:
-    """The held-out scores of a finished run."""
-    episodes = read_result(folder)["episodes"]
+def read_scores(folder: Path, file: str = "result.json") -> list[EpisodeScore]:
+    """The held-out scores of a finished run, or those of another ``file``."""
+    episodes = read_result(folder, file)["episodes"]
     return [
         EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes
     ]

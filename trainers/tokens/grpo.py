@@ -15,6 +15,7 @@ from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.grpo import EVALUATED_TOGETHER
 from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
+from trainers.runs import START
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
@@ -47,7 +48,7 @@ def train(
     Args:
         settings: everything that decides the numbers.
         folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints (the model among them, as transformers loads
-            it) and result.json.
+            it), start.json (held-out scores before the first update) and result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called with the stage ("teacher", "warm start", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
@@ -66,8 +67,9 @@ def train(
     log = RunLog(folder, COLUMNS, finished, tensorboard)
     if finished is None:
         line = _warm_start(parts, progress)
-        line |= heldout_line(evaluate_policy(heldout, parts.policy, held_out_streams[: settings.eval_streams]))
-        log.write(0, line | parts.cost())
+        scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
+        write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
+        log.write(0, line | heldout_line(scores[: settings.eval_streams]) | parts.cost())
         parts.save(folder, 0)
 
     update, ended = finished or 0, parts.sampler.exhausted()

@@ -75,6 +75,11 @@ class TokenParts(Parts):
             return BASE
         return copy.deepcopy(self.model).requires_grad_(False)
 
+    @property
+    def _copy(self) -> Any:
+        """The reference where it is a model of its own, else None."""
+        return self.reference if isinstance(self.reference, torch.nn.Module) else None
+
     def _make_optimiser(self) -> torch.optim.Optimizer:
         rate = self.settings.learning_rate
         if self.slots.sampler == "many":
@@ -106,8 +111,8 @@ class TokenParts(Parts):
         reference = proximal = None
         if not rows:
             return {}
-        if isinstance(self.reference, torch.nn.Module):
-            reference = log_prob_table(self.reference, rows, settings)
+        if (copied := self._copy) is not None:
+            reference = log_prob_table(copied, rows, settings)
         elif self.reference is not None:
             with without_adapters(self.model):
                 reference = log_prob_table(self.model, rows, settings)
@@ -131,7 +136,7 @@ class TokenParts(Parts):
             update: number of finished updates.
             kl: of the policy to its reference, as `learn` told it.
         """
-        if isinstance(self.reference, torch.nn.Module) and self.resets.reset_now(update, kl):
+        if self._copy is not None and self.resets.reset_now(update, kl):
             self.reference = self._make_reference()
             self.optimiser = self._make_optimiser()
 
@@ -149,8 +154,8 @@ class TokenParts(Parts):
 
     def _write(self, draft: Path) -> None:
         self.policy.save(draft)
-        if isinstance(self.reference, torch.nn.Module):
-            self.reference.save_pretrained(draft / _REFERENCE)
+        if (reference := self._copy) is not None:
+            reference.save_pretrained(draft / _REFERENCE)
 
     def load(self, folder: Path) -> int:
         """Go on from a checkpoint; the number of finished updates.
@@ -162,8 +167,8 @@ class TokenParts(Parts):
         if state["fingerprint"] != self.settings.fingerprint:
             raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
         load_weights(self.model, folder)
-        if isinstance(self.reference, torch.nn.Module):
-            load_weights(self.reference, folder / _REFERENCE)
+        if (reference := self._copy) is not None:
+            load_weights(reference, folder / _REFERENCE)
         checkpoint.load(folder, {"optimiser": self.optimiser})
         self.sampler.restore(state["sampler"])
         self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
@@ -171,7 +176,7 @@ class TokenParts(Parts):
 
     def follow_warm_start(self) -> None:
         """After the warm start: the reference is the model that it made."""
-        if isinstance(self.reference, torch.nn.Module):
+        if self._copy is not None:
             self.reference = self._make_reference()
 
 

@@ -1,0 +1,67 @@
+"""``memenvs train --agent lm`` and ``demo-lm`` as a person runs them."""
+
+import csv
+import json
+
+import pytest
+
+pytest.importorskip("transformers")
+
+from trainers.cli import main
+from trainers.runlog import read_metrics
+
+QUICK = [
+    "--seeds", "1", "--updates", "2", "--streams-per-update", "1", "--T", "4", "--warm-streams", "4", "--streams", "2", "--hidden",
+    "32", "--layers", "2", "--workers", "1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "example"), [(["train", "--agent", "lm"], "--model Qwen/Qwen3-4B"), (["demo-lm"], "--seeds 1")]
+)
+def test_help_teaches(command, example, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    examples = [line.strip() for line in text.splitlines() if line.strip().startswith(f"memenvs {command[0]}")]
+    assert any(example in line for line in examples)
+
+
+def test_the_help_of_train_says_that_language_models_have_options_of_their_own(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "memenvs train --agent lm --help" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [["--agent", "ml"], ["--agent=ml"], ["--agent"]])
+def test_an_unknown_agent_is_named(given):
+    with pytest.raises(SystemExit, match=r"--agent must be one of candidate, lm, got '(ml)?'"):
+        main(["train", *given])
+
+
+def test_the_candidate_policy_can_be_named_too(tmp_path):
+    main([
+        "train", "--agent=candidate", "--T", "4", "--updates", "1", "--group-size", "2", "--eval-streams", "1",
+        "--final-streams", "1", "--out", str(tmp_path),
+    ])  # fmt: skip
+    assert len(read_metrics(tmp_path / "metrics.csv")) == 2
+
+
+@pytest.mark.slow
+def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tmp_path, capsys):
+    main(["demo-lm", *QUICK, "--out", str(tmp_path)])
+    assert "GRPO added" in capsys.readouterr().out
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert [row["agent"] for row in table["rows"][:2]] == ["warm start", "warm start + GRPO"]
+    assert table["gained"]["mean"] == pytest.approx(table["rows"][1]["r_global"] - table["rows"][0]["r_global"])
+    with (tmp_path / "table.csv").open() as file:
+        assert {row["agent"] for row in csv.DictReader(file)} >= {"scripted", "hindsight"}
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+    kept = tmp_path / "runs" / "seed0" / "result.json"
+    made = kept.stat().st_mtime_ns
+    main(["demo-lm", *QUICK, "--out", str(tmp_path)])
+    assert kept.stat().st_mtime_ns == made
+    run = tmp_path / "runs" / "seed0"
+    with pytest.raises(SystemExit, match="resume"):
+        main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "seed0"), "--out", str(run)])

@@ -1,0 +1,83 @@
+"""``memenvs train --agent lm`` and ``memenvs demo-lm``. Their docstrings are their ``--help``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from trainers.lm_demo_settings import LMDemoSettings
+from trainers.tokens.settings import TokenTrainSettings
+
+Settings = Annotated[TokenTrainSettings, tyro.conf.arg(name="")]
+Demo = Annotated[LMDemoSettings, tyro.conf.arg(name="")]
+
+
+def train_lm(
+    settings: Settings = TokenTrainSettings(),
+    out: Path = Path("runs/train-lm"),
+    resume: Literal["auto", "never"] = "never",
+) -> None:
+    """Train a language model as memory manager: a warm start if you want one, then GRPO over its tokens.
+
+    A model of a hub, a reader behind a server, published data:
+        memenvs train --agent lm --model Qwen/Qwen3-4B --reader http://127.0.0.1:8000/v1 --data path/to/train.parquet
+
+    Adapters only, in half precision:
+        memenvs train --agent lm --model path/to/model --lora-rank 16 --dtype bfloat16 --learning-rate 1e-5
+
+    A small model that first learns from a scripted manager to point at sentences:
+        memenvs train --agent lm --model runs/demo-lm/model --message sentences --warm-start scripted --learning-rate 3e-4
+
+    Go on where a killed run stopped:
+        memenvs train --agent lm --model path/to/model --resume auto
+
+    Args:
+        settings: the run.
+        out: folder for settings.json, metrics.csv, TensorBoard events, checkpoints (the model in each, as transformers loads it)
+            and result.json.
+        resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
+    """
+    from rich.console import Console
+
+    from trainers.progress import bars as progress_bars
+    from trainers.statistics import bootstrap
+    from trainers.tokens.grpo import train as run
+
+    with progress_bars() as bars:
+        shown: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int, line: dict[str, float]) -> None:
+            if stage not in shown:
+                shown[stage] = bars.add_task(stage, total=total)
+            told = [f"{name} {line[key]:.3f}" for name, key in _TOLD if key in line]
+            bars.update(shown[stage], completed=done, description="  ".join([stage, *told]))
+
+        _, scores = run(settings, out, resume=resume == "auto", progress=progress)
+    interval = bootstrap([score.r_global for score in scores])
+    Console().print(
+        f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "
+        f"(data: {settings.env.source}); written to {out}"
+    )
+
+
+_TOLD = (("loss", "warm/loss"), ("train", "train/r_global"), ("held-out", "heldout/r_global"))
+"""Numbers beside the bars."""
+
+
+def demo_lm(settings: Demo = LMDemoSettings()) -> None:
+    """Make a small language model, teach it by a scripted manager, train it with GRPO, and show what GRPO added.
+
+    From nothing, on a CPU; what is finished is kept, so that the same command goes on after a kill:
+        memenvs demo-lm
+
+    A look at the whole path in a minute or two:
+        memenvs demo-lm --seeds 1 --updates 4 --warm-streams 20 --streams 8 --out runs/quick-lm
+
+    Args:
+        settings: its size.
+    """
+    from trainers.lm_demo import main
+
+    main(settings)

@@ -1,0 +1,81 @@
+"""The demo of language models: random models, a warm start, GRPO, and what GRPO added."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from agents.language_model.small import SmallSettings, make_small
+from trainers.comparison import CONTROLS, evaluate_control, row, show_table, write_table
+from trainers.figures import learning_curves
+from trainers.lm_demo_settings import LMDemoSettings, model_folder, run_folder, run_settings
+from trainers.provenance import facts
+from trainers.runlog import read_curve
+from trainers.runs import START, Run, read_scores, train_all
+from trainers.statistics import bootstrap
+
+WARM, LEARNED = "warm start", "warm start + GRPO"
+
+
+def main(settings: LMDemoSettings) -> None:
+    """Make, train, compare, draw."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for seed in range(settings.seeds):
+        _make_model(settings, seed)
+    runs = [Run(LEARNED, run_settings(settings, seed), run_folder(settings, seed)) for seed in range(settings.seeds)]
+    train_all(runs, settings.workers)
+    before = [read_scores(run.folder, START) for run in runs]
+    after = [read_scores(run.folder) for run in runs]
+    rows: list[dict[str, Any]] = [row(WARM, before, kind="learned"), row(LEARNED, after, kind="learned")]
+    first = runs[0].settings
+    with console.status("controls on the held-out streams"):
+        rows += [
+            row(
+                name.replace("_", " "),
+                [evaluate_control(name, first.env, "test", range(settings.streams), None)],
+                kind="control",
+            )
+            for name in CONTROLS
+        ]
+    gained = bootstrap([
+        [b.r_global - a.r_global for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)
+    ])  # fmt: skip
+    known = facts(
+        first.env.make("test", evaluation=True),
+        streams=settings.streams,
+        seeds=settings.seeds,
+        gained=gained._asdict(),
+        settings=first.to_json(),
+    )
+    write_table(rows, known, settings.out / "table")
+    levels = {entry["agent"]: entry["r_global"] for entry in rows if entry["agent"] in (WARM, "scripted", "random")}
+    curves = {LEARNED: [read_curve(run.folder) for run in runs]}
+    learning_curves(curves, levels, settings.out / "curves.png", f"a small language model, {settings.seeds} seeds")
+    columns = {
+        "memory_tokens": ("memory tokens", "{:.0f}".format),
+        "memory_share": ("of stream", "{:.0%}".format),
+        "invalid_operations": ("invalid", "{:.1f}".format),
+    }
+    console.print(show_table(rows, f"{settings.streams} held-out streams of {settings.T} chunks", columns))
+    console.print(
+        f"GRPO added {gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}] to r_global (95 %, paired over "
+        f"{settings.seeds} seeds and {settings.streams} streams)"
+    )
+    console.print(f"written: {settings.out / 'table.json'}, table.csv, curves.png; models in {settings.out / 'runs'}")
+
+
+def _make_model(settings: LMDemoSettings, seed: int) -> None:
+    """The random model of a seed, made once."""
+    folder = model_folder(settings, seed)
+    if (folder / "tokenizer.json").is_file() and (folder / "model.safetensors").is_file():
+        return
+    run = run_settings(settings, seed)
+    data = run.env.open("train")
+    rng = np.random.default_rng([seed, 1])
+    streams = [data[int(index)] for index in rng.choice(len(data), 60, replace=False)]
+    size = SmallSettings(hidden=settings.hidden, layers=settings.layers, seed=seed)
+    make_small(folder, streams, run.lm.prompt(run.env), size)

@@ -1,0 +1,81 @@
+"""The size of ``memenvs demo-lm``, and where each of its runs lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainers.settings import EnvSettings
+from trainers.slots.choices import Slots
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+
+
+@dataclass(frozen=True)
+class LMDemoSettings:
+    """What the demo of language models does."""
+
+    seeds: int = 3
+    """Runs, each with a model, a warm start and streams of its own."""
+    updates: int = 60
+    """Updates of GRPO."""
+    streams_per_update: int = 4
+    """Streams (groups of 8 rollouts) in an update."""
+    T: int = 10
+    """Chunks of a stream."""
+    warm_streams: int = 300
+    """Streams that the teacher plays."""
+    streams: int = 100
+    """Held-out streams of the comparison."""
+    hidden: int = 128
+    """Width of the model."""
+    layers: int = 4
+    """Its depth."""
+    learning_rate: float = 1e-3
+    """Of GRPO."""
+    reward: str = "finemem-cited"
+    """What GRPO is paid with, as of ``memenvs train --reward``."""
+    workers: int = 0
+    """Processes; 0 takes one per core."""
+    out: Path = Path("runs/demo-lm")
+    """Folder of models, runs, table and figure."""
+
+
+def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
+    """The run of one seed."""
+    own = LanguageModelSettings(
+        model=str(model_folder(settings, seed)),
+        message="sentences",
+        task="",
+        memory_tokens=96,
+        max_tokens=64,
+        micro_batch=8,
+        warm_start="scripted",
+        warm_streams=settings.warm_streams,
+        warm_epochs=4,
+        warm_rate=1e-3,
+    )
+    return TokenTrainSettings(
+        env=EnvSettings(T=settings.T),
+        reward=settings.reward,
+        seed=seed,
+        updates=settings.updates,
+        streams=settings.streams_per_update,
+        slots=Slots(),
+        learning_rate=settings.learning_rate,
+        epochs=2,
+        eval_every=10,
+        eval_streams=32,
+        final_streams=settings.streams,
+        checkpoint_every=5,
+        lm=own,
+    )
+
+
+def model_folder(settings: LMDemoSettings, seed: int) -> Path:
+    """Where the random model of a seed is."""
+    return settings.out / "models" / f"seed{seed}"
+
+
+def run_folder(settings: LMDemoSettings, seed: int) -> Path:
+    """Where the run of a seed is."""
+    return settings.out / "runs" / f"seed{seed}"
