@@ -8,8 +8,9 @@ pytest.importorskip("transformers")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from small_models import lm, small_model  # noqa: E402, F401
+from small_models import lm, small_model, small_tokenizer  # noqa: E402, F401
 
+from agents.language_model.model import CausalLM  # noqa: E402
 from agents.language_model.prefill import common_prefix, plan, prefill  # noqa: E402
 from agents.language_model.sampling import SamplingSettings, draw, sample  # noqa: E402
 from memenvs.errors import SettingsError  # noqa: E402
@@ -190,6 +191,23 @@ def test_stop_texts_end_a_message_and_are_no_part_of_it(lm):  # noqa: F811
     assert not stopped[row].truncated
     assert stop in lm.decode(stopped[row].tokens)
     assert stop not in lm.decode(stopped[row].tokens[:-1])
+
+
+def test_attention_is_that_of_transformers_and_is_given_back():
+    """Grouped heads, a head for each query, and attention that is not PyTorch's own."""
+    prompts, groups = prompts_of(LAYOUTS["two groups"])
+    uniforms = np.random.default_rng(6).random((5, 12))
+    found = {}
+    for heads, kind in ((2, "sdpa"), (2, "eager"), (4, "sdpa"), (1, "sdpa")):
+        model = small_model(3, num_key_value_heads=heads, attn_implementation=kind)
+        drawn = sample(CausalLM(model, small_tokenizer()), prompts, SamplingSettings(max_tokens=12), uniforms, groups)
+        assert model.config._attn_implementation == kind
+        for row in drawn:
+            known = table(model, row.prompt + row.tokens)[len(row.prompt) - 1 : -1]
+            expected = known.gather(1, torch.tensor(row.tokens)[:, None])[:, 0]
+            torch.testing.assert_close(torch.tensor(row.log_probs), expected, atol=1e-5, rtol=0)
+        found[heads, kind] = [row.tokens for row in drawn]
+    assert found[2, "sdpa"] == found[2, "eager"] != found[4, "sdpa"]
 
 
 def test_sliding_windows_are_read_without_sharing():

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.language_model.decoding import folded_attention, with_room
 from agents.language_model.model import CausalLM
 from agents.language_model.prefill import prefill
 from memenvs.errors import SettingsError, whole
@@ -100,7 +101,8 @@ def sample(
     was_training = lm.model.training
     lm.model.eval()
     try:
-        rows = _draw_all(lm, prompts, settings, uniforms, groups)
+        with folded_attention(lm.model):
+            rows = _draw_all(lm, prompts, settings, uniforms, groups)
     finally:
         lm.model.train(was_training)
     return [row.sample() for row in rows]
@@ -146,6 +148,8 @@ def _draw_all(
     ends = lm.end_ids
     active = list(range(len(rows)))
     cache, mask, positions, logits = prefill(lm.model, prompts, groups)
+    cache, read = with_room(cache, settings.max_tokens), mask.shape[1]
+    mask = torch.cat([mask, mask.new_ones(len(rows), settings.max_tokens)], dim=1)
     for number in range(settings.max_tokens):
         chance = None if chances is None else chances[active, number]
         drawn, log_probs = draw(logits, settings, chance)
@@ -162,10 +166,10 @@ def _draw_all(
             cache.batch_select_indices(kept)
             mask, positions, drawn = mask[kept], positions[kept], drawn[kept]
             active = [active[place] for place in going]
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
+        read += 1
         logits = lm.model(
             input_ids=drawn[:, None],
-            attention_mask=mask,
+            attention_mask=mask[:, :read],
             position_ids=positions[:, None],
             past_key_values=cache,
             use_cache=True,
