@@ -18,6 +18,9 @@ from memenvs.memory.retrieval import Retrieved
 
 FORMAT = 1
 """Version of the JSON layout."""
+NOT_ASKED = "not_asked"
+"""Key in a record's settings: places among its questions that were left unasked, for the data does not name their evidence. They
+have no prediction, no score and no failure, and are not to be read later."""
 
 
 @dataclass(frozen=True, slots=True)

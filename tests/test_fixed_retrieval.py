@@ -14,6 +14,7 @@ from memenvs.memory import EverythingRetriever, EvidenceRetriever, MemoryBank, O
 from memenvs.reading import ExtractiveReader
 from memenvs.streams import Chunk, Evidence, Question, Stream, StreamList, load
 from trainers.pairing import pair
+from trainers.rescoring import RECORDED, Missing, scores_again, unscored
 from trainers.suites.arms import NOT_ASKED, play
 
 MOVES = st.lists(
@@ -100,6 +101,8 @@ def test_the_oracle_reads_exactly_the_evidence_and_asks_nothing_that_has_none():
     )
     assert record.failure is None
     assert EpisodeRecord.from_json(record.to_json()) == record
+    assert scores_again(record, "memalpha-eval")[2] == scores_again(record, RECORDED)[2] == Missing.NOT_ASKED
+    assert unscored([record], "corrected") == {"not asked": 1}
     plain = play("keep_everything", StreamList([room()]), 0, EpisodeSettings(), reader)
     assert len(pair([record], [plain]).streams) == 1
 

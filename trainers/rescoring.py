@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from memenvs.errors import ScorerError, SettingsError, did_you_mean
-from memenvs.record import EpisodeRecord, ReadingRecord
+from memenvs.record import NOT_ASKED, EpisodeRecord, ReadingRecord
 from memenvs.scoring import PROFILES, JudgeError, rubric_for, score
 from memenvs.scoring.profiles import Entities
 from memenvs.version import __version__
@@ -111,6 +111,8 @@ def scores_again(
 def _judged(
     record: EpisodeRecord, index: int, profile: str, entities: Entities, verdicts: Verdicts | None
 ) -> tuple[float | Missing, str]:
+    if index in record.settings.get(NOT_ASKED, ()):
+        return Missing.NOT_ASKED, ""
     value, why = _scored(record.questions[index], profile, entities)
     if value is not Missing.JUDGE or verdicts is None:
         return value, why

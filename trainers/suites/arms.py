@@ -18,7 +18,7 @@ from memenvs.errors import SettingsError
 from memenvs.memory.fixed_retrieval import EvidenceRetriever
 from memenvs.reading import Answer, Reader, Reading, read
 from memenvs.reading.asking import answers_of
-from memenvs.record import EpisodeRecord
+from memenvs.record import NOT_ASKED, EpisodeRecord
 from memenvs.render import render_bank
 from memenvs.streams.types import Stream, StreamDataset
 from memenvs.version import __version__
@@ -27,9 +27,6 @@ from trainers.suites.arms_shuffled import partners
 
 __all__ = ["ARMS", "NOT_ASKED", "Arm", "ArmUnavailable", "find_arm", "play"]
 
-NOT_ASKED = "not_asked"
-"""Key in a record's settings: places among its questions that the arm left unasked, for the data does not name their evidence.
-They have no prediction, no score and no failure, and are not to be read later."""
 MAX_CHARS = 65_536
 """Longest memory as an agent sees it, as in `MemoryEnv`."""
 

@@ -16,9 +16,8 @@ from dataclasses import replace
 from memenvs.errors import DataError, ReaderError
 from memenvs.reading import Answer, Reading
 from memenvs.reading.asking import fault
-from memenvs.record import EpisodeRecord, ReadingRecord
+from memenvs.record import NOT_ASKED, EpisodeRecord, ReadingRecord
 from memenvs.scoring import metric_for
-from trainers.suites.arms import NOT_ASKED
 
 READ_UNDER = "corrected"
 """The scoring profile while reading: it knows every source and needs no judge."""

@@ -14,7 +14,6 @@ from memenvs.record import EpisodeRecord
 from memenvs.scoring.profiles import Entities
 from trainers.judging import Verdicts
 from trainers.rescoring import Missing, scores_again, with_scores
-from trainers.suites.arms import NOT_ASKED
 from trainers.suites.kept import KeptRecords
 from trainers.suites.suite import Suite
 from trainers.suites.summary import Summary, summarise
@@ -33,10 +32,7 @@ class Scorer:
 
     def scores(self, record: EpisodeRecord) -> list[float | Missing]:
         """One score per final question of a record, or why there is none."""
-        found = scores_again(record, self.profile, self.entities, self.verdicts)
-        for index in record.settings.get(NOT_ASKED, ()):
-            found[index] = Missing.NOT_ASKED
-        return found
+        return scores_again(record, self.profile, self.entities, self.verdicts)
 
 
 def score_file(kept: KeptRecords, suite: Suite, scorer: Scorer, count: TokenCounter) -> list[Summary]:
