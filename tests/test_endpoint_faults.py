@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import email.utils
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
@@ -246,3 +250,52 @@ def test_the_request_holds_what_the_settings_say_and_nothing_else(server):
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         ChatSettings(**{"base_url": "http://127.0.0.1:1/v1", "model": "m"} | settings)
+
+
+def test_half_a_character_in_a_prompt_fails_nothing(server):
+    halves = asked("cut \ud83d here"), asked("\udc00")
+    replies = endpoint(server).complete([*halves, asked("whole")])
+    assert all(isinstance(reply, Reply) for reply in replies)
+    assert {request["messages"][0]["content"] for request in server.requests} == {"cut ? here", "?", "whole"}
+
+
+def test_text_in_parts_is_joined(server, monkeypatch):
+    parts = [{"type": "text", "text": "Ro"}, {"type": "text", "text": "me"}, {"type": "image"}]
+    monkeypatch.setattr(server, "_handle", lambda handler, request, fault: handler.reply(200, completion(parts)))
+    assert endpoint(server).complete([asked("q")])[0].text == "Rome"
+
+
+OTHER_SHAPES = (
+    *([], 3, "x", None, {"choices": [None]}, {"choices": [{"message": "x"}]}),
+    {"choices": [{"message": {"content": 3}}], "usage": [1]},
+)
+
+
+@pytest.mark.parametrize("body", OTHER_SHAPES)
+def test_json_of_any_other_shape_is_a_failure(server, monkeypatch, body):
+    monkeypatch.setattr(server, "_handle", lambda handler, request, fault: handler.reply(200, body))
+    (failure,) = endpoint(server, max_retries=0).complete([asked("q")])
+    assert failure.kind in ("bad_body", "no_text")
+
+
+INTERRUPTED = """
+import sys, threading
+from memenvs.endpoint import ChatEndpoint, ChatSettings
+model = ChatEndpoint(ChatSettings(sys.argv[1], "m", patience=1000.0, timeout=5.0))
+print("asking", flush=True)
+try:
+    model.complete([[{"role": "user", "content": str(n)}] for n in range(int(sys.argv[2]))])
+except KeyboardInterrupt:
+    print("interrupted", threading.active_count())
+"""
+
+
+@pytest.mark.parametrize("conversations", ["1", "20"])
+def test_who_waits_patiently_may_be_interrupted(conversations):
+    gone = f"http://127.0.0.1:{free_port()}/v1"
+    command = [sys.executable, "-c", INTERRUPTED, gone, conversations]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "asking\n"
+        threading.Event().wait(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == "interrupted 1\n"

@@ -70,15 +70,19 @@ def exchange(
 ) -> Reply | Fault:
     """Send one request and read its reply."""
     call = client.chat.completions.with_streaming_response.create
+    sent = [{name: _sendable(text) for name, text in message.items()} for message in messages]
     # What the client has no argument for goes along as it is.
-    return _whole(
-        lambda: call(model=model, messages=[dict(m) for m in messages], extra_body=dict(parameters)), timeout, _reply
-    )
+    return _whole(lambda: call(model=model, messages=sent, extra_body=dict(parameters)), timeout, _reply)
 
 
 def models(client: Any, timeout: float) -> list[str] | Fault:
     """Names of the models that the server lists."""
     return _whole(client.models.with_streaming_response.list, timeout, _names)
+
+
+def _sendable(text: Any) -> Any:
+    """Half a character, as a cut text may hold, is none in UTF-8: a question mark stands for it."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
 def _whole(send: Callable[[], Any], timeout: float, read: Callable[[Any], Any]) -> Any:
@@ -157,6 +161,8 @@ def _reply(body: Any) -> Reply | Fault:
     except (KeyError, IndexError, TypeError, AttributeError):
         return Fault("bad_body", f"expected a chat completion, got {str(body)[:120]!r}", True)
     prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
+    if isinstance(text, list):
+        text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
     if isinstance(message.get("tool_calls"), list) and message["tool_calls"]:
         # Who handed over tools reads calls; what is said beside them is talk.
         text = json.dumps({"tool_calls": message["tool_calls"]}, ensure_ascii=False)

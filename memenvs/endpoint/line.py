@@ -172,7 +172,7 @@ class Line:
             if outcome.retry_after is not None:
                 wait = outcome.retry_after
                 over = over or wait > patience
-            if over or not outcome.again or stop.is_set():
+            if over or not outcome.again:
                 asked = "" if outcome.retry_after is None else f"; it asks to wait {outcome.retry_after:g} s"
                 tried = "1 try" if tries == 1 else f"{tries} tries"
                 said = f"{outcome.message} ({tried} at {settings.base_url}{asked})"
@@ -180,6 +180,8 @@ class Line:
             if outcome.retry_after is not None:
                 self._limit.pause(wait)
             self.clock.wait(wait, stop)
+            if stop.is_set():
+                return Failure(outcome.kind, f"{outcome.message} (given up: interrupted)")
             again()
 
 
