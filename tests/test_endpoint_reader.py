@@ -14,7 +14,7 @@ pytest.importorskip("openai")
 from endpoint_server import EndpointServer, first_note, free_port
 from fake_clock import FakeClock
 
-import memenvs  # noqa: F401 - registers the environments
+from memenvs import testing
 from memenvs.endpoint import ChatEndpoint, ChatSettings
 from memenvs.env import MemoryEnv
 from memenvs.episode import Episode
@@ -182,6 +182,11 @@ def test_an_environment_with_a_reader_at_an_address_has_a_spec_that_is_json(serv
     assert again.unwrapped.record.settings["reader"] == "rules"
     with pytest.raises(SettingsError, match="unknown setting 'chache'"):
         gym.make("FineMem-Memalpha-v0", reader=server.address, reader_settings={"chache": cache})
+
+
+def test_an_environment_with_a_reader_at_an_address_keeps_every_promise(server):
+    passed = testing.check("FineMem-Memalpha-v0", reader=server.address, data_settings={"T": 4})
+    assert {"check_seeding", "check_other_process", "check_snapshot", "check_reader_failure"} <= set(passed)
 
 
 def test_the_rollouts_of_a_group_ask_each_question_of_the_same_evidence_once(server):
