@@ -28,7 +28,8 @@ def records(folder, arms=ARMS):
     for arm in arms:
         lines = [json.loads(line) for line in (folder / "records" / f"{arm}.jsonl").read_text().splitlines()]
         for line in lines:
-            line["settings"]["costs"].pop("seconds")
+            for name in ("seconds", "playing_seconds"):
+                line["settings"]["costs"].pop(name)
         found[arm] = lines
     return found
 

@@ -40,13 +40,17 @@ def results(folder):
         streams = json.loads(path.read_text())["streams"]
         runs[path.stem] = [(s["stream"], s["questions"]) for s in streams]
     table = json.loads((folder / "table.json").read_text())
-    scores = {row["agent"]: (row["subtasks"], row["of_subtasks"], row["missing"]) for row in table["rows"]}
+    scores = {
+        row["agent"]: (row["subtasks"], row["of_subtasks"], row["missing"])
+        for row in table["rows"]
+        if not row["published"]
+    }
     return runs, scores
 
 
 def costs(folder, name):
     rows = json.loads((folder / "table.json").read_text())["rows"]
-    return sum(row["costs"][f"reader_{name}"] for row in rows if not row["published"])
+    return sum(row["costs"].get(f"reader_{name}", 0) for row in rows if not row["published"])
 
 
 def wait_for_lines(log, lines):

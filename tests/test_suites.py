@@ -29,7 +29,8 @@ def table(folder):
     """The table without what time decides."""
     found = json.loads((folder / "table.json").read_text())
     for row in found["rows"]:
-        row.get("costs", {}).pop("seconds", None)
+        for name in ("seconds", "playing_seconds"):
+            row.get("costs", {}).pop(name, None)
     return found
 
 

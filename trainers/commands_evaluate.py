@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from agents.base import MODEL_AGENTS, make_agent
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
+from memenvs.streams.types import StreamDataset
 from trainers.endpoint_options import EndpointOptions
 from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
+from trainers.settings import EnvSettings
 
 Options = Annotated[EnvOptions, tyro.conf.arg(name="")]
 Endpoint = Annotated[EndpointOptions, tyro.conf.arg(name="")]
@@ -35,6 +39,8 @@ def evaluate(
     out: Path | None = None,
     resume: Literal["auto", "never"] = "auto",
     published: bool = True,
+    revision: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
     records: bool = False,
     endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
 ) -> None:
@@ -76,7 +82,8 @@ def evaluate(
     Args:
         agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
             for all of these. The last three get, stream by stream, the memory size of the first agent named that
-            has a size of its own, so they come after one. Also adder, which is exact on running-sum streams.
+            has a size of its own, so they come after one. Also adder, which is exact on running-sum streams; and language models:
+            lm:FOLDER or lm:HUB_ID, and endpoint:http://host:port/v1#model.
         suite: a published table: memalpha, memalpha-mab, memoryagentbench, longmemeval, longmemeval-m, longmemeval-oracle, locomo,
             perltqa, factconsolidation; or builtin. Its data comes from a hub unless ``data`` names a path.
         env: the environment; of a suite only data, T, k, reader and the limits can be chosen.
@@ -92,12 +99,15 @@ def evaluate(
             always records. runs/evaluation, or runs/<suite>, if not given.
         resume: with a suite, "auto" goes on with what the folder holds, "never" drops it.
         published: with a suite, show the paper's rows.
+        revision: with a suite, commit, branch or tag of a hub's data set.
+        on_error: with a suite, "skip" leaves malformed rows of the data out, and their number goes into the results.
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
         endpoint: with a suite, how its reader is asked.
     """
     if suite is not None:
         from trainers.commands_suite import evaluate_suite
 
+        opening = ({"revision": revision} if revision else {}) | ({"on_error": on_error} if on_error != "raise" else {})
         named = [name for name in agents if name != "controls"]
         if split != "test":
             raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
@@ -106,10 +116,10 @@ def evaluate(
         evaluate_suite(
             suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
             out=out or Path("runs") / suite, resume=resume == "auto", published=published,
-            endpoint=endpoint,
+            endpoint=endpoint, opening=opening,
         )  # fmt: skip
         return
-    given = {"profile": profile, "judge": judge, "entities": entities}
+    given = {"profile": profile, "judge": judge, "entities": entities, "revision": revision}
     alone = [f"--{name}" for name, value in given.items() if value is not None]
     alone += [f"--{name}" for name in endpoint]
     if alone or controls != ("all",):
@@ -142,6 +152,7 @@ def _play_and_tabulate(
     settings = env_for([Path(name) for name in runs], env)
     made = settings.make(split, evaluation=True)
     dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
+    models = {name: _model(name, settings, split, dataset) for name in names if is_model(name)}
     indices = list(range(min(streams, len(dataset))))
     console = Console(width=None if sys.stdout.isatty() else 160)
     asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__} | {"data": settings.source}
@@ -153,14 +164,20 @@ def _play_and_tabulate(
     files = file_names(names)
     for name in track(names, "agents"):
         kept: list[EpisodeRecord] = []
-        keep = kept.append if records else None
+        keep = kept.append if records or name in models else None
         if name in policies:
             scores = play_all(made, policies[name], indices, seed, keep)
+        elif name in models:
+            scores = play_all(models[name][1], models[name][0], indices, seed, keep)
         else:
             scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
         if budgets is None and name != "nothing":
             budgets, reference = [score.memory_tokens for score in scores], name
-        origin = {"kind": "learned", "run": name} if name in policies else {"kind": "control"}
+        origin: dict[str, Any] = {"kind": "learned", "run": name} if name in policies else {"kind": "control"}
+        if name in models:
+            # Messages without any operation to carry out or refuse, per episode: not SKIP, and not among the invalid operations.
+            unread = sum(step.error is not None for record in kept for step in record.steps) / len(kept)
+            origin = {"kind": "language model", "dialect": models[name][0].dialect, "unreadable_messages": unread}
         rows.append(row(files[name], [scores], **origin))
         every += scores
         if records:
@@ -175,10 +192,29 @@ def _play_and_tabulate(
         "invalid_operations": ("invalid", "{:.1f}".format),
         "failures": ("failed", "{:.0f}".format),
     }
+    heading |= {"unreadable_messages": ("unreadable", "{:.1f}".format)} if models else {}
     heading |= {s: (s.removeprefix("builtin-"), "{:.2f}".format) for s in question_sources(every)}
     title = f"{known['data']}, {known['split']}: {len(indices)} streams, reader {known['reader']}, profile {known['profile']}"
     console.print(show_table(rows, title, heading))
     console.print(f"written: {out / 'table.json'}, {out / 'table.csv'}" + (f", {out / 'records'}" if records else ""))
+
+
+def is_model(name: str) -> bool:
+    """Whether this names a language model, see `agents.base.MODEL_AGENTS`."""
+    kind, _, model = name.partition(":")
+    return kind in MODEL_AGENTS and bool(model)
+
+
+def _model(name: str, settings: EnvSettings, split: str, dataset: StreamDataset) -> tuple[Any, Any]:
+    """A language model that knows the environment's limits, and the environment that reads its dialect."""
+    agent: Any = make_agent(
+        name,
+        max_operations=settings.max_operations,
+        max_item_tokens=settings.max_item_tokens,
+        memory_budget=settings.memory_budget,
+    )
+    own = replace(settings, dialect=agent.dialect)
+    return agent, own.make(split, evaluation=True, dataset=dataset)
 
 
 def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
@@ -201,10 +237,10 @@ def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
     for number, name in enumerate(names):
         if name in BUDGETED and not set(names[:number]) - {"nothing", *BUDGETED}:
             raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
-        if name in known:
+        if name in known or is_model(name):
             continue
         if not Path(name).is_dir():
-            accepted = ("controls", *known)
+            accepted = ("controls", *known, *(f"{kind}:MODEL" for kind in MODEL_AGENTS))
             raise SettingsError(
                 f"{name!r} cannot be evaluated; accepted: the folder of a run (memenvs train --out ...), or one of "
                 f"{', '.join(accepted)}.{did_you_mean(name, accepted)}"

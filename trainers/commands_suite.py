@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
 from memenvs.scoring import PROFILES
 from trainers.endpoint_options import EndpointOptions, reader_arguments
+from trainers.judging import Verdicts, judge_for
 from trainers.run_env import EnvOptions
 
 
 def evaluate_suite(
     name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
     entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
-    endpoint: EndpointOptions,
+    endpoint: EndpointOptions, opening: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them."""
     from rich.console import Console
 
     from memenvs.reading import make_reader
     from memenvs.scoring.recsys import load_entities
-    from trainers.judging import Verdicts, judge_for
     from trainers.progress import bars
     from trainers.suites.catalogue import find_suite
     from trainers.suites.heat_map import heat_map
@@ -44,7 +45,7 @@ def evaluate_suite(
     scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
     address = options.get("reader", "extractive")
     reader = make_reader(address, **reader_arguments(address, endpoint, out))
-    plan = make_plan(suite, agents, controls, options, reader, streams, seed)
+    plan = make_plan(suite, agents, controls, options, reader, streams, seed, opening)
     plan.check_mark(out, anew=not resume)
     console = Console(width=None if sys.stdout.isatty() else 160)
     with bars() as shown:
@@ -65,7 +66,7 @@ def evaluate_suite(
     facts = plan.facts | {
         "profile": rules, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
         "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
-        "unavailable": outcome.unavailable, "versions": versions(),
+        "judge_usage": _usage(verdicts), "unavailable": outcome.unavailable, "versions": versions(),
     }  # fmt: skip
     for row in rows:
         write_run(out / "runs" / f"{row['agent']}.json", outcome.files[row["agent"]], row, facts, suite)
@@ -84,6 +85,8 @@ def evaluate_suite(
         console.print(f"in no average, for the published table has no such column: {', '.join(others)}", markup=False)
     for arm, reasons in outcome.unavailable.items():
         console.print(f"not played: {arm}, {len(reasons)} of {plan.streams} streams: {reasons[0]}", markup=False)
+    if facts["judge_usage"]:
+        console.print(f"judge {facts['judge']}: {facts['judge_usage']}", markup=False)
     if papers:
         console.print(
             "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
@@ -93,6 +96,12 @@ def evaluate_suite(
     console.print(
         f"written: {out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}", markup=False
     )
+
+
+def _usage(verdicts: Verdicts | None) -> dict[str, Any] | None:
+    """What judging cost this time; verdicts that were kept cost nothing."""
+    usage = None if verdicts is None else getattr(verdicts.judge, "usage", None)
+    return None if usage is None else usage.to_json()
 
 
 def _memory_counter() -> tuple[str, TokenCounter]:

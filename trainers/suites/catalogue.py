@@ -89,6 +89,7 @@ _FACT_CONSOLIDATION = Suite(
     ),
     retrieval="mab",
     unit="question",
+    managers=("every_fact", "newest_fact"),
 )
 
 

@@ -26,6 +26,8 @@ COUNTED = (
     "cost",
 )
 """What is taken over of a reader's ``usage`` (`memenvs.endpoint.Usage`)."""
+PLAYING = "playing_seconds"
+"""Key of the time that an agent took to make a memory."""
 Costs = dict[str, float]
 """Name -> amount; amounts of several readings add up."""
 

@@ -117,18 +117,19 @@ class Plan:
 
 def make_plan(
     suite: Suite, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, reader: Reader,
-    streams: int | None = None, seed: int = 0,
+    streams: int | None = None, seed: int = 0, opening: Mapping[str, Any] | None = None,
 ) -> Plan:  # fmt: skip
     """Choose everything.
 
     Args:
         suite: the table.
         agents: what is under test: names of arms and folders of runs. Its limits are those that runs were trained with.
-        controls: what else is played: names of arms; "all" for every one, "none" for none.
+        controls: what else is played: names of arms; "all" for every one and the suite's own managers, "none" for none.
         options: what was asked for instead of the suite's own.
         reader: who answers.
         streams: at most this many, from the first on; None for the suite's own number.
         seed: of the agents' draws.
+        opening: further settings of the data: ``revision`` of a hub's, ``on_error``.
 
     Raises:
         SettingsError: a name or an option that cannot work.
@@ -136,12 +137,12 @@ def make_plan(
     """
     if "env_id" in options:
         raise SettingsError(f"env_id chooses an environment, the suite {suite.name} another one: leave one of them out")
-    arms = chosen_arms(agents, controls)
+    arms = chosen_arms(agents, controls, suite.managers)
     runs = [name for name in agents if name not in ARMS and Path(name).is_dir()]
     settings = EpisodeSettings(
         k=options.get("k", suite.k), chunk_questions=0, limits=_limits(suite, runs, options), retrieval=suite.retrieval
     )
-    dataset = _open(suite, options)
+    dataset = _open(suite, options, opening or {})
     count = streams or suite.streams or len(dataset)
     files = file_names(agents)
     with_size = [files[n] for n in agents if n not in NO_SIZE and not find_arm(n).needs_budget]
@@ -168,8 +169,13 @@ def _limits(suite: Suite, runs: Sequence[str], options: EnvOptions) -> MemoryLim
     return MemoryLimits(**limits)
 
 
-def chosen_arms(agents: Sequence[str], controls: Sequence[str]) -> dict[str, Arm]:
+def chosen_arms(agents: Sequence[str], controls: Sequence[str], managers: Sequence[str] = ()) -> dict[str, Arm]:
     """File name -> arm, each once: agents first, then controls in the order of `ARMS`.
+
+    Args:
+        agents: what is under test.
+        controls: what else is played; "all" stands for `ARMS` and ``managers``.
+        managers: the suite's own.
 
     Raises:
         SettingsError: an unknown name, or nothing named.
@@ -182,7 +188,7 @@ def chosen_arms(agents: Sequence[str], controls: Sequence[str]) -> dict[str, Arm
         if name in ("all", "none"):
             # Whose memory is shuffled: the agent's, if one is under test.
             every = [f"{SHUFFLED}:{own}" if own is not None and n == SHUFFLED else n for n in known]
-            extra += every if name == "all" else []
+            extra += [*managers, *every] if name == "all" else []
         else:
             find_arm(name)
             extra.append(name)
@@ -210,9 +216,9 @@ def reader_settings(reader: Any) -> Mapping[str, Any]:
     return dict(settings.parameters) if settings is not None else {}
 
 
-def _open(suite: Suite, options: EnvOptions) -> StreamDataset:
+def _open(suite: Suite, options: EnvOptions, opening: Mapping[str, Any]) -> StreamDataset:
     source = options.get("data") or suite.data
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = dict(opening)
     if source == suite.data or not Path(source).is_file():
         settings |= suite.settings
     if options.get("T") is not None:

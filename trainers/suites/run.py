@@ -6,14 +6,16 @@ streams. A server is asked the questions of several streams at once, where strea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
 from trainers.suites.arms import ArmUnavailable, play
-from trainers.suites.costs import COSTS, Meter, added
+from trainers.suites.costs import COSTS, PLAYING, Meter, added
 from trainers.suites.kept import KeptRecords, index_of
 from trainers.suites.later import Later, reading_of, unread, with_answers
 from trainers.suites.plan import Plan
@@ -104,11 +106,13 @@ class _Reading:
         """The episode with all its questions open."""
         plan, arm = self.plan, self.plan.arms[name]
         budget = self.sizes[plan.reference].get(index) if arm.needs_budget else None
+        begun = time.perf_counter()
         record = play(
             arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed, budget,
             streams=range(plan.streams),
         )  # fmt: skip
-        about = {"suite": plan.suite.name, "agent": name}
+        spent = {PLAYING: time.perf_counter() - begun}
+        about: dict[str, Any] = {"suite": plan.suite.name, "agent": name, COSTS: spent}
         about |= {"weights": plan.weights[name]} if name in plan.weights else {}
         return replace(record, settings={**record.settings, **about})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.rescoring import Missing
+from trainers.suites.costs import PLAYING
 from trainers.suites.suite import Suite
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
     ours = [row for row in rows if not row["published"]]
     served = any("reader_answered" in row["costs"] for row in ours)
     asked = ["calls", "cached", "k tokens in", "k tokens out", "cost"] if served else ["k words read"]
-    table = _table("costs of reading", ["streams", "questions", *asked, "failed", "unscored", "seconds"])
+    table = _table("costs of reading", ["streams", "questions", *asked, "failed", "unscored", "s playing", "s reading"])
     for row in ours:
         spent, missing = row["costs"], row["missing"]
         failed = missing.get(Missing.FAILED.value, 0)
@@ -80,7 +81,8 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
         else:
             cells.append(_thousands(spent.get("words", 0)))
         unscored = sum(missing.values()) - failed
-        table.add_row(_name(row), *cells, str(failed), str(unscored), f"{spent.get('seconds', 0):.1f}")
+        times = [f"{spent.get(name, 0):.1f}" for name in (PLAYING, "seconds")]
+        table.add_row(_name(row), *cells, str(failed), str(unscored), *times)
     return table
 
 

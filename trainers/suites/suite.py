@@ -49,6 +49,8 @@ class Suite:
     """What the memory accepts; everything, as in the papers, unless said otherwise."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of the data."""
+    managers: tuple[str, ...] = ()
+    """Agents by rule that are exact on this data and stand in its table beside the controls."""
     streams: int | None = None
     """Streams played where nothing else is asked for; None for all."""
 
