@@ -34,9 +34,11 @@ def server():
 
 
 def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
-    return ChatEndpoint(ChatSettings(server.address, "rules", **({"timeout": 5.0} | settings)), FakeClock())
+    return ChatEndpoint(ChatSettings(server.address, "rules", **({"timeout": 20.0} | settings)), FakeClock())
 
 
+LATE = 1.0
+"""Seconds after which a hanging server is given up, and within which the others must answer on a busy machine."""
 PASSING = {
     "429": "rate_limited",
     "429 7": "rate_limited",
@@ -56,7 +58,7 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_what_passes_is_tried_again_and_answered_once(server, fault):
-    model = endpoint(server, timeout=0.3 if fault in ("hang", "drip") else 5.0)
+    model = endpoint(server, timeout=LATE if fault in ("hang", "drip") else 20.0)
     server.faults = [fault, fault]
     (reply,) = model.complete([asked("q")])
     assert reply == Reply(echo(asked("q")), "stop", 10, 3)
@@ -70,8 +72,8 @@ def test_what_passes_is_tried_again_and_answered_once(server, fault):
 def test_what_does_not_pass_is_a_typed_failure_and_leaves_the_others_alone(server, fault):
     model = endpoint(
         server,
-        timeout=0.3 if fault in ("hang", "drip") else 5.0,
-        max_retries=2,
+        timeout=LATE if fault in ("hang", "drip") else 20.0,
+        max_retries=1,
         patience=3.0 if fault != "429 7" else 7,
     )
     server.fault_of = lambda request: fault if request["messages"][0]["content"] == "bad" else ""
@@ -83,7 +85,7 @@ def test_what_does_not_pass_is_a_typed_failure_and_leaves_the_others_alone(serve
     tries = sum(request["messages"][0]["content"] == "bad" for request in server.requests)
     assert f"{tries} tries" in bad.message
     if bad.kind != "connection":  # then patience decides
-        assert tries == 3
+        assert tries == 2
     usage = model.usage
     assert (usage.answered, dict(usage.failed), usage.retries) == (2, {PASSING[fault]: 1}, tries - 1)
 
