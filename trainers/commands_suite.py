@@ -29,7 +29,7 @@ def evaluate_suite(
     from trainers.progress import bars
     from trainers.suites.catalogue import find_suite
     from trainers.suites.heat_map import heat_map
-    from trainers.suites.plan import make_plan
+    from trainers.suites.plan import chosen_arms, make_plan
     from trainers.suites.published_results import PUBLISHED
     from trainers.suites.run import Progress, read_suite
     from trainers.suites.run_files import versions, write_run
@@ -41,6 +41,8 @@ def evaluate_suite(
     rules = profile or suite.profile
     if rules not in PROFILES:
         raise SettingsError(f"unknown profile {rules!r}; known: {', '.join(PROFILES)}.{did_you_mean(rules, PROFILES)}")
+    chosen_arms(agents, controls, suite.managers)
+    out.mkdir(parents=True, exist_ok=True)  # verdicts and replies are kept there
     verdicts = Verdicts(judge_for(judge, out)) if judge else None
     scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
     address = options.get("reader", "extractive")

@@ -31,8 +31,8 @@ class EndpointOptions(TypedDict, total=False):
     """Of a reader at an address: price of a million tokens written."""
     cache: Path
     """Of a reader at an address: file that keeps its replies; replies.sqlite in the folder if not given."""
-    replay: bool
-    """Of a reader at an address: answer from ``cache`` alone, without a server."""
+    replay: Literal["on", "off"]
+    """Of a reader at an address: "on" answers from ``cache`` alone, without a server."""
     templates: Literal["own", "mab"]
     """Of a reader at an address: our own prompts, or MemoryAgentBench's query templates."""
 
@@ -44,7 +44,8 @@ def reader_arguments(reader: str, options: EndpointOptions, folder: Path) -> dic
         SettingsError: options for a reader that is at no address.
     """
     if reader.startswith(("http://", "https://")):
-        return {"cache": folder / "replies.sqlite", **options}
+        replay = {"replay": options["replay"] == "on"} if "replay" in options else {}
+        return {"cache": folder / "replies.sqlite", **options, **replay}
     if options:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
         raise SettingsError(

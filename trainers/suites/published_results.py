@@ -3,7 +3,7 @@
 They were made with other readers (Qwen3-32B, gpt-4o-mini) over the data of their time, so they are no target of ours; rows are
 marked as published. Averages are printed as they stand in the paper, with the mean of the row's own columns beside, where the
 two differ. Sources: Mem-alpha (wangyu-ustc/Mem-alpha@9c0e1f6, paper, tables 1 and 2); Fine-Mem (arXiv 2601.08435, ablation), which
-publishes averages alone, of MemoryAgentBench.
+publishes averages alone; the lengths of its memories say that they are of MemoryAgentBench.
 """
 
 from __future__ import annotations
