@@ -195,6 +195,31 @@ def test_nothing_to_do_is_written_as_a_skip(dialect):
     assert read(write_operations([], dialect), dialect) == [Operation("SKIP")]
 
 
+CALL = '<tool_call>\n{"name": "insert", "arguments": {"content": "%s"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("message", "kinds"),
+    [
+        (CALL % "a" + "\n" + CALL % "b", "ok ok"),
+        ("I see. " + CALL % "a" + " and " + CALL % "b</tool_call> <tool_call>{}", "ok ok"),
+        (CALL % "a" + '<tool_call>\n{"name": "insert", "arguments": {"content": "cut o', "ok bad"),
+        (CALL % "a" + CALL % 'not "quoted" well' + CALL % "b", "ok bad ok"),
+        ("<tool_call></tool_call>" + CALL % "a", "bad ok"),
+        ('<tool_call>[{"op": "SKIP"}, {"op": "SKIP"}]', "ok ok"),
+        ('Between <tool_call> tags? No: [{"op": "SKIP"}]', "ok"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["function_calls", "memalpha"])
+def test_calls_in_tags_are_carried_out_and_the_rest_of_them_reported(message, kinds, dialect):
+    if dialect == "memalpha":
+        message = message.replace(
+            '"insert", "arguments": {', '"new_memory_insert", "arguments": {"memory_type": "semantic_memory", '
+        )
+    found = read(message, dialect)
+    assert " ".join("bad" if isinstance(operation, Malformed) else "ok" for operation in found) == kinds
+
+
 def test_written_spans():
     sent = [
         Operation("INSERT", "It is called Tom! Is it old?"),

@@ -9,10 +9,7 @@ import json
 from typing import Any
 
 from memenvs.memory.memalpha_calls import tool_schemas
-from memenvs.memory.operations import MEMALPHA, MEMORY_R1, SENTENCES
-
-CALLS = "function_calls"
-"""The dialect of OpenAI-style tool calls."""
+from memenvs.memory.operations import CALLS, MEMALPHA, MEMORY_R1, SENTENCES
 
 _JSON = """Reply with nothing but a JSON list of operations:
 [{"op": "INSERT", "content": "text of a new item"},

@@ -29,6 +29,7 @@ from memenvs.memory.operations import (
     native_operation,
     unwrap_calls,
 )
+from memenvs.memory.tagged_calls import tagged_calls
 
 CORE, SEMANTIC, EPISODIC = "core", "semantic", "episodic"
 KINDS = (CORE, SEMANTIC, EPISODIC)
@@ -94,6 +95,8 @@ def parse_calls(text: str) -> ParseReport:
     """Read a message; see `memenvs.memory.parse_operations`. A message without a call ("Done") has no operations."""
     if FUNCTION in text:
         entries: list[Any] | None = list(marked_calls(text))
+    elif (tagged := tagged_calls(text)) is not None:
+        entries = tagged
     else:
         try:
             entries = _entries(json.loads(text))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memenvs.errors import SettingsError, did_you_mean
+from memenvs.memory.tagged_calls import tagged_calls
 
 OPERATION_NAMES = ("INSERT", "UPDATE", "DELETE", "SKIP")
 MAX_MESSAGE_CHARS = 65_536
@@ -130,7 +131,9 @@ def _calls(value: Any) -> list[Any] | None:
     return None if entries is None else [_call_to_native(entry) for entry in entries]
 
 
-_DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": native_entries, "function_calls": _calls}
+CALLS = "function_calls"
+"""The dialect of OpenAI-style tool calls."""
+_DIALECTS: dict[str, Callable[[Any], list[Any] | None]] = {"json": native_entries, CALLS: _calls}
 MEMALPHA = "memalpha"
 """The dialect of `memenvs.memory.memalpha_calls`."""
 MEMORY_R1 = "memory-r1"
@@ -244,7 +247,8 @@ def parse_operations(text: Any, dialect: str = "json", chunk: str = "") -> Parse
         from memenvs.memory.dialects_sentences import parse_spans
 
         return parse_spans(text, chunk)
-    entries = entries_in(text, _DIALECTS[dialect])
+    tagged = tagged_calls(text) if dialect == CALLS else None
+    entries = entries_in(text, _DIALECTS[dialect]) if tagged is None else _calls(tagged)
     if entries is None:
         return ParseReport(
             (), 'no JSON list of operations found; expected for instance [{"op": "INSERT", "content": "..."}]'
