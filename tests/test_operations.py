@@ -276,6 +276,8 @@ def test_what_is_well_formed_comes_back_as_it_was(sent, frame):
         ('[{"op": "SKIP"}, {"op": "SKIP"}', 2, 0),
         ('[{"op": "SKIP"}, oops, {"op": "SKIP"}]', 1, 1),
         ('{"op": "SKIP"}\n{"op": "DELETE", "id": "1.0"}\n{"op": "SKIP"}', 3, 0),
+        ('{"op": "SKIP"}\n{"op": "DELETE", "id": "1.0"}\n{"op": "INSERT", "content": "cut', 2, 1),
+        ('{"op": "SKIP"} is {all} that {"I" want}', 1, 0),
         ('[{"op": "INS', 0, 0),
     ],
 )

@@ -165,6 +165,8 @@ def find_entries(text: str, entries_of: Callable[[Any], list[Any] | None]) -> li
             entries = entries_of(_cut_off(text, position, decoder))
             if entries and not single:
                 return entries
+            if single and text.startswith('{"', position) and "}" not in text[position:]:
+                return [*single, text[position:]]  # the last object is cut off
             position += 1
             continue
         entries = entries_of(value)
