@@ -125,7 +125,7 @@ def test_without_a_chunk_there_is_nothing_to_point_at():
 
 def test_numbers_shown_are_the_numbers_read():
     chunk = "First. Second!\nSentence: no?\nLabel: 3\nLast"
-    assert numbered(chunk) == "1: First.\n2: Second!\n3: Sentence: no?\n    Label: 3\n4: Last"
+    assert numbered(chunk) == "First. [1]\nSecond! [2]\nSentence: no?\n    Label: 3 [3]\nLast [4]"
     assert read([{"op": "INSERT", "span": [3]}], "sentences", chunk) == [Operation("INSERT", "Sentence: no?\nLabel: 3")]
 
 

@@ -91,7 +91,7 @@ def test_tools_are_described_where_they_cannot_be_handed_over():
 
 def test_sentences_are_shown_with_the_numbers_that_messages_use():
     request = make_prompt(VIEW, PromptSettings("sentences")).request
-    assert "\n1: Ann sold the boat.\n2: Rain fell.\n" in request
+    assert "\nAnn sold the boat. [1]\nRain fell. [2]\n" in request
 
 
 def test_all_items_are_shown_where_they_fit():

@@ -56,8 +56,11 @@ def _operation(entry: Any, known: Sequence[str]) -> Operation | Malformed:
 
 
 def numbered(chunk: str) -> str:
-    """One line ``number: sentence`` per sentence; further lines of a sentence are indented."""
-    return "\n".join(f"{n}: " + text.replace("\n", "\n    ") for n, text in enumerate(sentences(chunk), 1))
+    """One line ``sentence [number]`` per sentence; further lines of a sentence are indented.
+
+    The number stands behind: by then a causal model has read what it is the number of, and a small one learns to point.
+    """
+    return "\n".join(text.replace("\n", "\n    ") + f" [{n}]" for n, text in enumerate(sentences(chunk), 1))
 
 
 def span_of(text: str, chunk: str) -> list[int] | None:
