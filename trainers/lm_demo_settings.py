@@ -30,7 +30,7 @@ class LMDemoSettings:
     """Width of the model."""
     layers: int = 4
     """Its depth."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     """Of GRPO."""
     reward: str = "finemem-cited"
     """What GRPO is paid with, as of ``memenvs train --reward``."""

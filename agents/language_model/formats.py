@@ -17,8 +17,8 @@ _JSON = """Reply with nothing but a JSON list of operations:
  {"op": "DELETE", "id": "id of an item"}]
 If nothing has to change, reply [{"op": "SKIP"}]."""
 
-_SENTENCES = """Behind each sentence of the chunk stands its number. Reply with nothing but a JSON list of operations that name sentences \
-by their numbers: "span" is [number] for one sentence, [first, last] for several in a row.
+_SENTENCES = """Behind each sentence of the chunk stands its number. Reply with nothing but a JSON list of operations that name \
+sentences by their numbers: "span" is [number] for one sentence, [first, last] for several in a row.
 [{"op": "INSERT", "span": [3]},
  {"op": "UPDATE", "id": "id of an item", "span": [4, 5]},
  {"op": "DELETE", "id": "id of an item"}]
