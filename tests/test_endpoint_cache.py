@@ -177,6 +177,21 @@ def test_the_first_reply_stays(tmp_path):
     assert cache.get("k") == Reply("first", "stop", 1, 1)
 
 
+def test_who_comes_second_goes_on_with_the_first_reply(server, tmp_path):
+    settings = ChatSettings(server.address, "rules", cache=tmp_path / "replies.sqlite")
+    key = request_key("rules", settings.parameters, asked("q"))
+
+    def overtaken(messages) -> str:
+        ReplyCache(settings.cache).put(key, "rules", Reply("another process's", "length", 99, 99))
+        return "ours"
+
+    server.answer = overtaken
+    model = ChatEndpoint(settings)
+    # Its text, our costs.
+    assert model.complete([asked("q")]) == [Reply("another process's", "length", 10, 3)]
+    assert model.usage.prompt_tokens == 10
+
+
 @pytest.mark.parametrize("content", [b"no database at all, but long enough to be read as one" * 20, None])
 def test_a_file_that_is_no_cache_is_refused(tmp_path, content):
     path = tmp_path / "replies.sqlite"

@@ -141,6 +141,22 @@ def test_what_the_server_asks_to_wait_is_waited(server):
     assert 0.25 in model._clock.waits
 
 
+def test_all_wait_while_the_server_asks_to(server):
+    class Busy(FakeClock):
+        """While the first request waits, a second one comes."""
+
+        def wait(self, seconds: float, stop: threading.Event) -> None:
+            if not self.waits and len(server.requests) == 1:
+                server.requests.append({})
+                assert isinstance(model.complete([asked("second")])[0], Reply)
+            super().wait(seconds, stop)
+
+    model = ChatEndpoint(ChatSettings(server.address, "rules"), Busy())
+    server.faults = ["429 90"]
+    assert isinstance(model.complete([asked("first")])[0], Reply)
+    assert model._clock.waits == [90, 90]
+
+
 def test_a_wait_beyond_patience_is_a_failure_at_once(server):
     model = endpoint(server, patience=60.0)
     server.faults = ["429 3600"]

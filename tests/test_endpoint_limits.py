@@ -93,6 +93,23 @@ def test_an_endpoint_keeps_to_its_limits():
     assert clock.time - 1000 >= 120
 
 
+def test_an_endpoint_counts_the_tokens_that_the_server_reports():
+    pytest.importorskip("openai")
+    from endpoint_server import EndpointServer
+
+    from memenvs.endpoint import ChatEndpoint, ChatSettings
+
+    clock = FakeClock()
+    settings = {"tokens_per_minute": 250, "max_tokens": 100, "concurrency": 1}
+    with EndpointServer() as server:
+        model = ChatEndpoint(ChatSettings(server.address, "rules", **settings), clock)
+        # Each is taken for more than 100 tokens before its reply, and for 13 after it.
+        model.complete([[{"role": "user", "content": str(n)}] for n in range(10)])
+        assert clock.waits == []
+        model.complete([[{"role": "user", "content": str(n)}] for n in range(10, 20)])
+    assert clock.waits == [60]
+
+
 def test_no_more_requests_than_allowed_are_under_way_over_all_who_ask():
     pytest.importorskip("openai")
     from concurrent.futures import ThreadPoolExecutor
