@@ -68,7 +68,7 @@ def evaluate_suite(
     facts = plan.facts | {
         "profile": rules, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
         "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
-        "judge_usage": _usage(verdicts), "unavailable": outcome.unavailable, "versions": versions(),
+        "judge_usage": _usage(verdicts), "refused": scorer.refusals, "unavailable": outcome.unavailable, "versions": versions(),
     }  # fmt: skip
     for row in rows:
         write_run(out / "runs" / f"{row['agent']}.json", outcome.files[row["agent"]], row, facts, suite)
@@ -82,6 +82,8 @@ def evaluate_suite(
         console.print(table)
     for line in notes(rows):
         console.print(line, markup=False)
+    for source, why in scorer.refusals.items():
+        console.print(f"refused: {source}: {why}", markup=False)
     others = [column for column in names if not suite.is_published(column)]
     if others:
         console.print(f"in no average, for the published table has no such column: {', '.join(others)}", markup=False)

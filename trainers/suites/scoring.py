@@ -7,13 +7,13 @@ is counted. It is never a 0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from memenvs.memory.tokens import TokenCounter
 from memenvs.record import EpisodeRecord
 from memenvs.scoring.profiles import Entities
 from trainers.judging import Verdicts
-from trainers.rescoring import Missing, scores_again, with_scores
+from trainers.rescoring import Missing, opinions, with_scores
 from trainers.suites.kept import KeptRecords
 from trainers.suites.suite import Suite
 from trainers.suites.summary import Summary, summarise
@@ -30,9 +30,17 @@ class Scorer:
     entities: Entities = None
     """MemoryAgentBench's table of titles, which recommendations need."""
 
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Source -> what the rule said that could not score an answer of it, for the first such answer."""
+
     def scores(self, record: EpisodeRecord) -> list[float | Missing]:
         """One score per final question of a record, or why there is none."""
-        return scores_again(record, self.profile, self.entities, self.verdicts)
+        found = opinions(record, [self.profile], self.entities, self.verdicts)
+        scores = [opinion.scores[self.profile] for opinion in found]
+        for opinion, score in zip(found, scores, strict=True):
+            if score is Missing.REFUSED:
+                self.refusals.setdefault(opinion.reading.source, opinion.why.get(self.profile, ""))
+        return scores
 
 
 def score_file(kept: KeptRecords, suite: Suite, scorer: Scorer, count: TokenCounter) -> list[Summary]:
