@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import string
 from typing import Any
 
@@ -12,6 +13,7 @@ from peer_vectors import NotComparedError, Row, Vector
 
 from memenvs.memory import token_counter
 from memenvs.streams.builders.conversations import perltqa_chunks
+from memenvs.streams.builders.reread import reread_examples
 from memenvs.streams.chunking import mab_chunks, mab_questions, pack_articles, pack_contexts, pack_sentences
 from memenvs.streams.closed_book import contains_answer, keeps_question
 from memenvs.streams.mab_templates import mab_template, retrieval_query
@@ -107,11 +109,19 @@ def no_input(vector: Vector) -> Any:
     )
 
 
-def converted(vector: Vector) -> Any:
-    raise NotComparedError(
-        "a conversion whose frame is the authors' wording, and which loses the examples at the borders of chunks; the loader of "
-        "MemoryAgentBench reads the rows themselves"
-    )
+def converted(vector: Vector) -> list[Any]:
+    """The examples of the first and the last chunk, and how many are left; the wording around them is the authors'."""
+    item = vector.inputs["items"][0]
+    if not item["metadata"]["source"].startswith("icl"):
+        raise NotComparedError("a conversion whose frame is the authors' wording")
+    kept = reread_examples(item["context"], token_counter("qwen"))
+    return [len(kept), sum(map(len, kept)), kept[0], kept[-1]]
+
+
+def converted_expected(vector: Vector) -> list[Any]:
+    output = vector.record["output"]
+    first, last = (re.findall(r"Sentence: (.*)\nLabel: (.*)", output[name]) for name in ("chunk0", "chunk_last"))
+    return [output["n_chunks"], output["labels_kept"], first, last]
 
 
 MEMALPHA_STREAMS = (
@@ -123,7 +133,7 @@ MEMALPHA_STREAMS = (
     Row("process_lme_train_dataset", sessions),
     Row("PerLTQAProcessor", characters, lambda v: [entry["chunks"] for entry in v.record["output"]]),
     Row("process_ttl_train_dataset", no_input),
-    Row("process_memory_agent_bench", converted),
+    Row("process_memory_agent_bench", converted, converted_expected),
 )
 MAB_STREAMS = (
     Row(
