@@ -316,4 +316,7 @@ def test_who_waits_patiently_may_be_interrupted(conversations):
         assert process.stdout.readline() == "asking\n"
         threading.Event().wait(0.5)
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "interrupted 1\n"
+        try:
+            assert process.communicate(timeout=30)[0] == "interrupted 1\n"
+        finally:
+            process.kill()
