@@ -151,6 +151,34 @@ def test_faults_of_a_server_change_nothing(undisturbed, tmp_path):
     assert costs(tmp_path, "retries") == pytest.approx(6)
 
 
+def keeper(messages):
+    """A manager: keeps a line about every chunk."""
+    return json.dumps([{"op": "INSERT", "content": f"noted: {messages[-1]['content'][-60:]}"}])
+
+
+def test_a_manager_whose_server_fails_plays_again(tmp_path, capfd):
+    with EndpointServer(keeper) as server:
+        given = ["--suite", "builtin", "--T", "5", "--streams", "2", "--controls", "nothing"]
+        given += ["--agent", f"endpoint:{server.address}#rules"]
+        evaluate(*given, "--out", tmp_path / "whole")
+        whole, _ = results(tmp_path / "whole")
+        server.fault_of = lambda request: "400"
+        evaluate(*given, "--out", tmp_path / "other")
+        told = " ".join(capfd.readouterr().out.split())
+        assert "2 of 2 streams; the same command plays them again" in told
+        assert set(results(tmp_path / "other")[0]) == {"nothing"}
+        server.fault_of = None
+        server.faults = ["", "", "400"]
+        evaluate(*given, "--out", tmp_path / "other")
+        assert server.faults == []
+    assert results(tmp_path / "other")[0] == whole
+    rows = {row["agent"]: row for row in json.loads((tmp_path / "other" / "table.json").read_text())["rows"]}
+    [agent] = [name for name in rows if name != "nothing"]
+    assert rows[agent]["memory_tokens"] > 0
+    assert rows[agent]["costs"]["manager_answered"] + rows[agent]["costs"]["manager_cached"] == 10
+    assert "manager_answered" not in rows["nothing"]["costs"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     any(find_spec(name) is None for name in ("torch", "transformers", "fastapi", "uvicorn")),

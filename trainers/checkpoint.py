@@ -90,15 +90,29 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         ) from error
 
 
+def agent_name(name: str) -> str:
+    """An agent's name, in which the run of a language model becomes its newest checkpoint: ``lm:CHECKPOINT``.
+
+    Args:
+        name: the folder of a run, ``lm:`` with one, or anything else, which stays as it is.
+    """
+    path = Path(name.removeprefix("lm:"))
+    newest = path if (path / "state.json").is_file() else latest(path)
+    if newest is None or read_state(newest).get("agent") != "lm":
+        return name
+    return f"lm:{newest}"
+
+
 def digest(path: Path) -> str:
     """SHA-256 (16 hex digits) of the numbers and facts of a checkpoint; ``path`` as for `find`.
 
     Raises:
         DataError: there is no checkpoint.
     """
-    found = hashlib.sha256()
-    for file in sorted(p for p in find(path).iterdir() if p.suffix in (".safetensors", ".json")):
-        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    folder, found = find(path), hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
+        with file.open("rb") as content:
+            found.update(f"{file.relative_to(folder)}\0".encode() + hashlib.file_digest(content, "sha256").digest())
     return found.hexdigest()[:16]
 
 

@@ -68,7 +68,8 @@ def evaluate_suite(
     facts = plan.facts | {
         "profile": rules, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
         "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
-        "judge_usage": _usage(verdicts), "refused": scorer.refusals, "unavailable": outcome.unavailable, "versions": versions(),
+        "judge_usage": _usage(verdicts), "refused": scorer.refusals, "unavailable": outcome.unavailable,
+        "unplayed": outcome.unplayed, "versions": versions(),
     }  # fmt: skip
     for row in rows:
         write_run(out / "runs" / f"{row['agent']}.json", outcome.files[row["agent"]], row, facts, suite)
@@ -89,6 +90,11 @@ def evaluate_suite(
         console.print(f"in no average, for the published table has no such column: {', '.join(others)}", markup=False)
     for arm, reasons in outcome.unavailable.items():
         console.print(f"not played: {arm}, {len(reasons)} of {plan.streams} streams: {reasons[0]}", markup=False)
+    for arm, reasons in outcome.unplayed.items():
+        console.print(
+            f"failed to play: {arm}, {len(reasons)} of {plan.streams} streams; the same command plays them again: {reasons[0]}",
+            markup=False,
+        )
     if facts["judge_usage"]:
         console.print(f"judge {facts['judge']}: {facts['judge_usage']}", markup=False)
     if papers:

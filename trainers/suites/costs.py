@@ -48,15 +48,14 @@ class Meter:
         Costs are ``readings`` (questions put to the reader), ``words`` (of questions and items), ``seconds`` and what grew in the
         reader's ``usage``.
         """
-        before, begun = _usage(self.reader), time.perf_counter()
+        before, begun = usage_of(self.reader), time.perf_counter()
         answers, failure = read(self.reader, readings)
         seconds = time.perf_counter() - begun
         if answers is None:
             answers = [Answer("", failure=failure or "the reader failed without a message")] * len(readings)
         words = sum(count_tokens(r.question) + sum(count_tokens(text) for _, text in r.items) for r in readings)
         own: Costs = {"readings": len(readings), "words": words, "seconds": seconds}
-        after = _usage(self.reader)
-        return answers, own | {f"reader_{name}": value - before.get(name, 0) for name, value in after.items()}
+        return answers, own | grown("reader", before, usage_of(self.reader))
 
 
 def added(costs: Iterable[Mapping[str, float]]) -> Costs:
@@ -68,8 +67,14 @@ def added(costs: Iterable[Mapping[str, float]]) -> Costs:
     return total
 
 
-def _usage(reader: Any) -> Costs:
-    usage = getattr(reader, "usage", None)
+def grown(who: str, before: Costs, after: Costs) -> Costs:
+    """What was added to a usage, each name after "reader_" or "manager_"."""
+    return {f"{who}_{name}": value - before.get(name, 0) for name, value in after.items()}
+
+
+def usage_of(who: Any) -> Costs:
+    """What a reader or a manager behind a server was asked so far; {} of one that keeps no ``usage``."""
+    usage = getattr(who, "usage", None)
     if usage is None:
         return {}
     counts = dict(usage.to_json())

@@ -94,7 +94,8 @@ class Plan:
         """
         mark = folder / MARK
         if anew:
-            for path in [*(folder / "records").glob("*.jsonl"), *(folder / "runs").glob("*.json"), mark]:
+            left = [path for name in ("records", "runs", "waiting") for path in (folder / name).glob("*.json*")]
+            for path in [*left, mark]:
                 path.unlink(missing_ok=True)
         if mark.is_file():
             there = json.loads(mark.read_text(encoding="utf-8"))

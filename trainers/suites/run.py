@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from agents.base import AgentError
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
 from trainers.suites.arms import ArmUnavailable, play
-from trainers.suites.costs import COSTS, PLAYING, Meter, added
+from trainers.suites.costs import COSTS, PLAYING, Meter, added, grown, usage_of
 from trainers.suites.kept import KeptRecords, index_of
 from trainers.suites.later import Later, reading_of, unread, with_answers
 from trainers.suites.plan import Plan
+
+WAITING = "waiting"
+"""Folder of the episodes that are played and not yet read, so that a kill loses none of them."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,9 @@ class Outcome:
     files: dict[str, KeptRecords] = field(default_factory=dict)
     """Arm -> its records; without those that could not be played."""
     unavailable: dict[str, list[str]] = field(default_factory=dict)
-    """Arm -> why it could not play streams, once for each of them."""
+    """Arm -> why it cannot play streams, once for each of them."""
+    unplayed: dict[str, list[str]] = field(default_factory=dict)
+    """Arm -> why its model gave no message, once for each stream; the same command again plays them again."""
 
 
 def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = lambda progress: None) -> Outcome:
@@ -57,7 +63,7 @@ def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = la
 
     Returns:
         The records of every arm that could play, complete but for questions on which the reader failed twice; and what arms could
-        not play, for the data lacks what they need.
+        not play, for the data lacks what they need or their model failed twice.
 
     Raises:
         SettingsError: the folder has records of an arm that was trained further since.
@@ -70,59 +76,83 @@ class _Reading:
         self.plan, self.report = plan, report
         self.meter = Meter(plan.reader)
         self.outcome = Outcome({name: KeptRecords(folder / "records" / f"{name}.jsonl") for name in plan.arms})
+        self.drafts = {name: KeptRecords(folder / WAITING / f"{name}.jsonl") for name in plan.arms}
+        self.waiting: dict[str, list[EpisodeRecord]] = {name: [] for name in plan.arms}
         self.sizes: dict[str, dict[int, int]] = {name: {} for name in plan.arms}
         self.failed = dict.fromkeys(plan.arms, 0)
-        for name, kept in self.outcome.files.items():
-            for record in kept:
-                _check_weights(plan, name, record)
-                self.sizes[name][index_of(record)] = record.memory_tokens
-                self.failed[name] += len(unread(record))
+        self._take_over()
         self.progress = Progress(sum(map(len, self.sizes.values())), plan.streams * len(plan.arms))
         self._show()
         self._play_all()
+        if self.outcome.unplayed:
+            self._play_all()
         self._ask_again()
-        for name in [name for name in plan.arms if not self.sizes[name]]:
-            del self.outcome.files[name]
+        for name, sizes in self.sizes.items():
+            if not sizes:
+                del self.outcome.files[name]
+            elif list(sizes) != sorted(sizes):  # a stream whose manager failed was played later
+                self.outcome.files[name].replace(sorted(self.outcome.files[name], key=index_of))
+
+    def _take_over(self) -> None:
+        """What an earlier run left: episodes that were read, and those that were only played."""
+        for name, kept in self.outcome.files.items():
+            for record in kept:
+                _check_weights(self.plan, name, record)
+                self.sizes[name][index_of(record)] = record.memory_tokens
+                self.failed[name] += len(unread(record))
+            for record in self.drafts[name]:
+                _check_weights(self.plan, name, record)
+                if index_of(record) not in self.sizes[name]:
+                    self.sizes[name][index_of(record)] = record.memory_tokens
+                    self.waiting[name].append(record)
 
     def _play_all(self) -> None:
-        waiting: dict[str, list[EpisodeRecord]] = {name: [] for name in self.plan.arms}
+        self.outcome.unavailable.clear()
+        self.outcome.unplayed.clear()
         for index in range(self.plan.streams):
             for name in _in_order(self.plan):
-                if index in self.sizes[name]:
-                    continue
-                try:
-                    record = self._play(name, index)
-                except ArmUnavailable as error:
-                    self.outcome.unavailable.setdefault(name, []).append(str(error))
-                    self.progress.episodes -= 1
-                    continue
-                self.sizes[name][index] = record.memory_tokens
-                waiting[name].append(record)
-            if any(_open(records) >= self.plan.batch for records in waiting.values()):
-                self._keep(waiting)
-        self._keep(waiting)
+                if index not in self.sizes[name]:
+                    self._play(name, index)
+            if any(_open(records) >= self.plan.batch for records in self.waiting.values()):
+                self._read_waiting()
+        self._read_waiting()
 
-    def _play(self, name: str, index: int) -> EpisodeRecord:
+    def _play(self, name: str, index: int) -> None:
+        try:
+            record = self._episode(name, index)
+        except ArmUnavailable as error:
+            self.outcome.unavailable.setdefault(name, []).append(str(error))
+            return
+        except AgentError as error:
+            self.outcome.unplayed.setdefault(name, []).append(str(error))
+            return
+        self.drafts[name].append(record)
+        self.sizes[name][index] = record.memory_tokens
+        self.waiting[name].append(record)
+
+    def _episode(self, name: str, index: int) -> EpisodeRecord:
         """The episode with all its questions open."""
         plan, arm = self.plan, self.plan.arms[name]
         budget = self.sizes[plan.reference].get(index) if arm.needs_budget else None
-        begun = time.perf_counter()
+        manager = None if arm.by_rule or arm.make is None else arm.make(arm.settings_for(plan.settings), None)
+        begun, before = time.perf_counter(), usage_of(manager)
         record = play(
             arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed, budget,
             streams=range(plan.streams),
         )  # fmt: skip
-        spent = {PLAYING: time.perf_counter() - begun}
+        spent = {PLAYING: time.perf_counter() - begun, **grown("manager", before, usage_of(manager))}
         about: dict[str, Any] = {"suite": plan.suite.name, "agent": name, COSTS: spent}
         about |= {"weights": plan.weights[name]} if name in plan.weights else {}
         return replace(record, settings={**record.settings, **about})
 
-    def _keep(self, waiting: dict[str, list[EpisodeRecord]]) -> None:
+    def _read_waiting(self) -> None:
         """Read what waits, and put it on the disk."""
-        for name, records in waiting.items():
+        for name, records in self.waiting.items():
             for record in self._read(name, records):
                 self.outcome.files[name].append(record)
                 self.progress.played += 1
             records.clear()
+            self.drafts[name].path.unlink(missing_ok=True)
             self._show()
 
     def _ask_again(self) -> None:
@@ -140,6 +170,8 @@ class _Reading:
         return found
 
     def _show(self) -> None:
+        left_out = sum(map(len, (*self.outcome.unavailable.values(), *self.outcome.unplayed.values())))
+        self.progress.episodes = self.plan.streams * len(self.plan.arms) - left_out
         self.progress.failed = sum(self.failed.values())
         self.report(self.progress)
 
