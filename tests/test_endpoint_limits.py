@@ -26,6 +26,16 @@ def test_the_third_of_two_requests_a_minute_waits_for_the_first_to_be_a_minute_o
     assert begun(limit, clock, [1, 1, 1, 1, 1]) == [start, start, start + 60, start + 60, start + 120]
 
 
+def test_a_minute_is_sixty_seconds_and_no_less():
+    clock = FakeClock()
+    limit = RateLimit(1, None, clock)
+    start = limit.begin(1, GO).at
+    clock.time = start + 59.5
+    assert limit.begin(1, GO).at == start + 60
+    clock.time = start + 120
+    assert limit.begin(1, GO).at == start + 120
+
+
 def test_tokens_wait_until_enough_of_them_are_a_minute_old():
     clock = FakeClock()
     limit = RateLimit(None, 100, clock)
