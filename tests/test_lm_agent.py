@@ -75,7 +75,7 @@ def test_a_loaded_model_says_what_the_same_weights_in_memory_say(folder):
 
 
 def test_bfloat16_where_it_is_asked_for(folder):
-    policy = load_policy(folder, SamplingSettings(max_tokens=6), dtype="bfloat16", device="cpu")
+    policy = load_policy(folder, max_tokens=6, dtype="bfloat16", device="cpu")
     assert {p.dtype for p in policy.lm.model.parameters()} == {torch.bfloat16}
     (decision,) = policy.act(views(1), rngs(1))
     # The softmax is single precision whatever the weights are.
@@ -160,15 +160,20 @@ def test_a_template_that_refuses_the_system_role():
 
 def test_a_policy_is_asked_again_as_it_was_trained(tmp_path, lm):  # noqa: F811
     prompt = PromptSettings("sentences", memory_tokens=99, show="newest", max_operations=2)
-    trained = LanguageModelPolicy(CausalLM(lm.model, lm.tokenizer, thinking=True), prompt)
+    trained = LanguageModelPolicy(
+        CausalLM(lm.model, lm.tokenizer, thinking=True), prompt, SamplingSettings(max_tokens=7, stop=("!",))
+    )
     trained.save(tmp_path)
     again = load_policy(tmp_path, device="cpu")
     assert again.prompt == prompt
+    assert again.sampling == trained.sampling
     assert again.tokens(views(2)[1]) == trained.tokens(views(2)[1])
     assert load_policy(tmp_path, device="cpu", memory_tokens=5).prompt.memory_tokens == 5
-    assert LanguageModelAgent(tmp_path, device="cpu").dialect == "sentences"
-    (tmp_path / "prompt.json").write_text(json.dumps({"prompt": {"dialect": "sentences", "colour": 3}}))
-    with pytest.raises(DataError, match=r"prompt\.json should hold.*colour"):
+    agent = LanguageModelAgent(tmp_path, device="cpu", stop=())
+    assert agent.dialect == "sentences"
+    assert agent.policy.sampling == SamplingSettings(temperature=0.0, max_tokens=7)
+    (tmp_path / "prompt.json").write_text(json.dumps({"prompt": {"colour": 3}, "sampling": {}}))
+    with pytest.raises(DataError, match=r"prompt\.json should hold what.*colour"):
         load_policy(tmp_path)
 
 

@@ -25,7 +25,7 @@ def first_sentence(messages):
 
 def test_models_are_rows_of_the_table_each_in_its_dialect(tmp_path):
     folder = tmp_path / "tiny"
-    LanguageModelPolicy(small_lm(), PromptSettings("sentences"), SamplingSettings()).save(folder)
+    LanguageModelPolicy(small_lm(), PromptSettings("sentences"), SamplingSettings(max_tokens=12)).save(folder)
     with EndpointServer(first_sentence) as server:
         hosted = f"endpoint:{server.address}#rules"
         agents = (f"lm:{folder}", hosted, "first")

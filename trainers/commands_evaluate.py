@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import gymnasium as gym
 import tyro
 
 from agents.base import MODEL_AGENTS, make_agent
@@ -141,6 +142,7 @@ def _play_and_tabulate(
     from trainers.comparison import evaluate_control, question_sources, row, show_table, write_table
     from trainers.evaluation import EpisodeScore
     from trainers.evaluation import evaluate as play_all
+    from trainers.playing_together import evaluate_together
     from trainers.provenance import facts
     from trainers.saved import file_names
 
@@ -168,7 +170,7 @@ def _play_and_tabulate(
         if name in policies:
             scores = play_all(made, policies[name], indices, seed, keep)
         elif name in models:
-            scores = play_all(models[name][1], models[name][0], indices, seed, keep)
+            scores = evaluate_together(models[name][1], models[name][0], indices, seed, keep)
         else:
             scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
         if budgets is None and name != "nothing":
@@ -205,8 +207,10 @@ def is_model(name: str) -> bool:
     return kind in MODEL_AGENTS and bool(model)
 
 
-def _model(name: str, settings: EnvSettings, split: str, dataset: StreamDataset) -> tuple[Any, Any]:
-    """A language model that knows the environment's limits, and the environment that reads its dialect."""
+def _model(
+    name: str, settings: EnvSettings, split: str, dataset: StreamDataset
+) -> tuple[Any, Callable[[], gym.Env[Any, Any]]]:
+    """A language model that knows the environment's limits, and what makes environments that read its dialect."""
     agent: Any = make_agent(
         name,
         max_operations=settings.max_operations,
@@ -214,7 +218,7 @@ def _model(name: str, settings: EnvSettings, split: str, dataset: StreamDataset)
         memory_budget=settings.memory_budget,
     )
     own = replace(settings, dialect=agent.dialect)
-    return agent, own.make(split, evaluation=True, dataset=dataset)
+    return agent, lambda: own.make(split, evaluation=True, dataset=dataset)
 
 
 def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:

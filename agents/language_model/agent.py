@@ -48,17 +48,20 @@ class LanguageModelAgent:
                 raise SettingsError(f"a given policy has its own settings; not taken: {', '.join(settings)}")
             self.policy = model
         else:
-            own = {f.name for f in fields(SamplingSettings)} & settings.keys()
-            sampling = SamplingSettings(temperature, **{name: settings.pop(name) for name in sorted(own)})
+            settings["temperature"] = temperature
             if isinstance(model, CausalLM):
+                names = [field.name for field in fields(SamplingSettings) if field.name in settings]
+                sampling = SamplingSettings(**{name: settings.pop(name) for name in names})
                 self.policy = LanguageModelPolicy(model, PromptSettings(**settings), sampling, batch)
             else:
-                self.policy = load_policy(model, sampling, batch, **settings)
+                self.policy = load_policy(model, batch, **settings)
         self.name = f"lm:{self.policy.lm.name}"
         self.dialect = self.policy.prompt.dialect
         """What the environment must read."""
         self.counts: Counter[str] = Counter()
         """Messages, those truncated, tokens read and written, since the agent was made."""
+        self.together = self.policy.batch
+        """Episodes that are worth playing side by side."""
         self._rng = np.random.default_rng(0)
 
     def reset(self, seed: int, stream: Stream | None = None) -> None:
@@ -83,3 +86,7 @@ class LanguageModelAgent:
             self.counts["prompt_tokens"] += len(decision.sample.prompt)
             self.counts["completion_tokens"] += len(decision.sample.tokens)
         return decisions
+
+    def messages(self, views: Sequence[View], rngs: Sequence[np.random.Generator]) -> list[str]:
+        """The messages of `act_batch`."""
+        return [decision.message for decision in self.act_batch(views, rngs)]

@@ -40,6 +40,8 @@ class EndpointAgent:
         if offered:
             settings["extra"] = {"tools": list(offered)} | dict(settings.get("extra", {}))
         self.endpoint = ChatEndpoint(chat_settings(url, **settings))
+        self.together = self.endpoint.settings.concurrency
+        """Episodes that are worth playing side by side."""
 
     @property
     def name(self) -> str:
@@ -65,14 +67,23 @@ class EndpointAgent:
         Raises:
             AgentError: the server gave no reply.
         """
-        (found,) = self.act_batch([View.of(observation, info)])
-        if isinstance(found, Failure):
-            raise AgentError(
-                f"{self.endpoint.settings.base_url} gave no message for step {observation['step']}: {found}"
-            )
-        return found
+        return self.messages([View.of(observation, info)])[0]
 
     def act_batch(self, views: Sequence[View]) -> list[str | Failure]:
         """A message, or why there is none, per view; as many at a time as the endpoint's ``concurrency`` says."""
         asked = [make_prompt(view, self.prompt).messages(self._tools, self._system) for view in views]
         return [reply if isinstance(reply, Failure) else spoken(reply.text) for reply in self.endpoint.complete(asked)]
+
+    def messages(self, views: Sequence[View], rngs: Sequence[Any] | None = None) -> list[str]:
+        """The messages of `act_batch`.
+
+        Raises:
+            AgentError: the server gave no reply to one of them. The others are in the endpoint's cache, if it has one.
+        """
+        found = self.act_batch(views)
+        failed = [(view, one) for view, one in zip(views, found, strict=True) if isinstance(one, Failure)]
+        if failed:
+            (view, first), count = failed[0], len(failed)
+            where = self.endpoint.settings.base_url
+            raise AgentError(f"{where} gave no message for step {view.step} ({count} of {len(views)} failed): {first}")
+        return [str(one) for one in found]

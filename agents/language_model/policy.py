@@ -23,7 +23,7 @@ from agents.language_model.spoken import spoken
 from memenvs.errors import DataError, SettingsError
 
 PROMPT_FILE = "prompt.json"
-"""Beside the weights: the prompt's settings that they were trained with."""
+"""Beside the weights: how they were asked when they were trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,36 +113,44 @@ class LanguageModelPolicy:
         return [Decision(spoken(drawn[i].text), drawn[i]) for i in range(len(views))]
 
     def save(self, folder: str | Path) -> None:
-        """Write model, tokenizer and the prompt's settings, so that `load_policy` asks it as it was trained."""
+        """Write model, tokenizer, and how prompts are made and messages end, so that `load_policy` asks it as it was trained."""
         path = Path(folder)
         self.lm.model.save_pretrained(path)
         self.lm.tokenizer.save_pretrained(path)
-        told = {"prompt": asdict(self.prompt), "thinking": self.lm.thinking, "system": self.lm.system}
+        told = {
+            "prompt": asdict(self.prompt),
+            "sampling": {"max_tokens": self.sampling.max_tokens, "stop": self.sampling.stop},
+            "thinking": self.lm.thinking,
+            "system": self.lm.system,
+        }
         if self.lm.template != self.lm.tokenizer.chat_template:
             told["chat_template"] = self.lm.template
         (path / PROMPT_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load_policy(
-    model: str | Path, sampling: SamplingSettings = SamplingSettings(), batch: int = 64, **settings: Any
-) -> LanguageModelPolicy:
+def load_policy(model: str | Path, batch: int = 64, **settings: Any) -> LanguageModelPolicy:
     """The policy of a model.
 
     Args:
-        model: a folder or an id on a hub. A folder that `LanguageModelPolicy.save` wrote says how its prompts are made.
-        sampling: how messages are drawn.
+        model: a folder or an id on a hub. A folder that `LanguageModelPolicy.save` wrote says how its prompts are made and how its
+            messages end.
         batch: most prompts that are forwarded together.
-        settings: of `PromptSettings` and `CausalLM.from_pretrained`; they go before what the folder says.
+        settings: of `PromptSettings`, `SamplingSettings` and `CausalLM.from_pretrained`; they go before what the folder says.
 
     Raises:
         DataError: there is no such model, or the folder's settings cannot be read.
-        SettingsError: a setting is unknown or cannot work.
+        SettingsError: a setting cannot work.
+        TypeError: a setting is unknown.
     """
     told = _told(Path(model) / PROMPT_FILE)
-    names = {field.name for field in fields(PromptSettings)}
-    given = {name: settings.pop(name) for name in sorted(names & settings.keys())}
-    prompt = PromptSettings(**told.pop("prompt", {}) | given)
+    prompt = PromptSettings(**told.pop("prompt", {}) | _taken(PromptSettings, settings))
+    sampling = SamplingSettings(**told.pop("sampling", {}) | _taken(SamplingSettings, settings))
     return LanguageModelPolicy(CausalLM.from_pretrained(model, **told | settings), prompt, sampling, batch)
+
+
+def _taken(kind: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are fields of a dataclass; taken out."""
+    return {field.name: settings.pop(field.name) for field in fields(kind) if field.name in settings}
 
 
 def _told(file: Path) -> dict[str, Any]:
@@ -151,8 +159,7 @@ def _told(file: Path) -> dict[str, Any]:
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
         PromptSettings(**told["prompt"])
+        SamplingSettings(**told["sampling"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{file} should hold the settings of prompts as LanguageModelPolicy.save writes them: {error}"
-        ) from error
+        raise DataError(f"{file} should hold what LanguageModelPolicy.save writes: {error}") from error
     return told
