@@ -66,24 +66,35 @@ def _averages(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> 
 
 
 def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What every arm cost; columns of servers only where one was asked."""
     ours = [row for row in rows if not row["published"]]
-    served = any("reader_answered" in row["costs"] for row in ours)
-    asked = ["calls", "cached", "k tokens in", "k tokens out", "cost"] if served else ["k words read"]
-    table = _table("costs of reading", ["streams", "questions", *asked, "failed", "unscored", "s playing", "s reading"])
+    asked = [who for who in ("reader", "manager") if any(f"{who}_answered" in row["costs"] for row in ours)]
+    head = [
+        f"{who if who == 'manager' else ''} {what}".strip()
+        for who in asked
+        for what in ("calls", "cached", "k tokens in", "k tokens out", "cost")
+    ]
+    head = ["streams", "questions", *(head if "reader" in asked else ["k words read", *head])]
+    table = _table("costs", [*head, "failed", "unscored", "s playing", "s reading"])
     for row in ours:
         spent, missing = row["costs"], row["missing"]
         failed = missing.get(Missing.FAILED.value, 0)
         cells = [str(row["streams"]), str(row["questions"])]
-        if served:
-            cells += [f"{spent.get(f'reader_{name}', 0):.0f}" for name in ("answered", "cached")]
-            cells += [_thousands(spent.get(f"reader_{name}_tokens", 0)) for name in ("prompt", "completion")]
-            cells.append(f"{spent['reader_cost']:.4f}" if "reader_cost" in spent else "–")
-        else:
-            cells.append(_thousands(spent.get("words", 0)))
-        unscored = sum(missing.values()) - failed
-        times = [f"{spent.get(name, 0):.1f}" for name in (PLAYING, "seconds")]
-        table.add_row(_name(row), *cells, str(failed), str(unscored), *times)
+        cells += [] if "reader" in asked else [_thousands(spent.get("words", 0))]
+        for who in asked:
+            cells += _served(spent, who)
+        cells += [str(failed), str(sum(missing.values()) - failed)]
+        table.add_row(_name(row), *cells, *(f"{spent.get(name, 0):.1f}" for name in (PLAYING, "seconds")))
     return table
+
+
+def _served(spent: Mapping[str, float], who: str) -> list[str]:
+    """What a server was asked for a reader or a manager."""
+    if f"{who}_answered" not in spent:
+        return ["–"] * 5
+    counts = [f"{spent[f'{who}_{name}']:.0f}" for name in ("answered", "cached")]
+    tokens = [_thousands(spent[f"{who}_{name}_tokens"]) for name in ("prompt", "completion")]
+    return [*counts, *tokens, f"{spent[f'{who}_cost']:.4f}" if f"{who}_cost" in spent else "–"]
 
 
 def notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
