@@ -42,6 +42,7 @@ def evaluate(
     published: bool = True,
     revision: str | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    chunk_tokens: str | None = None,
     records: bool = False,
     endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
 ) -> None:
@@ -102,13 +103,16 @@ def evaluate(
         published: with a suite, show the paper's rows.
         revision: with a suite, commit, branch or tag of a hub's data set.
         on_error: with a suite, "skip" leaves malformed rows of the data out, and their number goes into the results.
+        chunk_tokens: with a suite of MemoryAgentBench, the counter of its chunks' 4096 tokens: o200k as published, which needs a
+            vocabulary; words if not given.
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
         endpoint: with a suite, how its reader is asked.
     """
     if suite is not None:
         from trainers.commands_suite import evaluate_suite
 
-        opening = ({"revision": revision} if revision else {}) | ({"on_error": on_error} if on_error != "raise" else {})
+        asked = {"revision": revision, "on_error": None if on_error == "raise" else on_error, "tokens": chunk_tokens}
+        opening = {name: value for name, value in asked.items() if value is not None}
         named = [name for name in agents if name != "controls"]
         if split != "test":
             raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
@@ -120,7 +124,13 @@ def evaluate(
             endpoint=endpoint, opening=opening,
         )  # fmt: skip
         return
-    given = {"profile": profile, "judge": judge, "entities": entities, "revision": revision}
+    given = {
+        "profile": profile,
+        "judge": judge,
+        "entities": entities,
+        "revision": revision,
+        "chunk-tokens": chunk_tokens,
+    }
     alone = [f"--{name}" for name, value in given.items() if value is not None]
     alone += [f"--{name}" for name in endpoint]
     if alone or controls != ("all",):
@@ -234,7 +244,8 @@ def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
 
     controls = (*CONTROLS, *BUDGETED)
     known = (*controls, *EXACT)
-    names = list(dict.fromkeys(n for name in agents for n in (controls if name == "controls" else (name,))))
+    every = (n for name in agents for n in (controls if name == "controls" else (checkpoint.agent_name(name),)))
+    names = list(dict.fromkeys(every))
     if not names:
         raise SettingsError("name at least one agent, for instance controls")
     runs: dict[str, Path] = {}

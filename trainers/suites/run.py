@@ -68,10 +68,12 @@ def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = la
     Raises:
         SettingsError: the folder has records of an arm that was trained further since.
     """
-    return _Reading(plan, folder, report).outcome
+    return _Reading(plan, folder, report).run()
 
 
 class _Reading:
+    """The state of the stage: what is played, what waits to be read, what failed."""
+
     def __init__(self, plan: Plan, folder: Path, report: Callable[[Progress], None]) -> None:
         self.plan, self.report = plan, report
         self.meter = Meter(plan.reader)
@@ -79,9 +81,14 @@ class _Reading:
         self.drafts = {name: KeptRecords(folder / WAITING / f"{name}.jsonl") for name in plan.arms}
         self.waiting: dict[str, list[EpisodeRecord]] = {name: [] for name in plan.arms}
         self.sizes: dict[str, dict[int, int]] = {name: {} for name in plan.arms}
+        """Arm -> stream -> tokens of the memory; a stream that is not there was not played."""
         self.failed = dict.fromkeys(plan.arms, 0)
+        """Arm -> questions without an answer."""
+        self.progress = Progress()
+
+    def run(self) -> Outcome:
+        """Everything that is not done yet."""
         self._take_over()
-        self.progress = Progress(sum(map(len, self.sizes.values())), plan.streams * len(plan.arms))
         self._show()
         self._play_all()
         if self.outcome.unplayed:
@@ -92,6 +99,7 @@ class _Reading:
                 del self.outcome.files[name]
             elif list(sizes) != sorted(sizes):  # a stream whose manager failed was played later
                 self.outcome.files[name].replace(sorted(self.outcome.files[name], key=index_of))
+        return self.outcome
 
     def _take_over(self) -> None:
         """What an earlier run left: episodes that were read, and those that were only played."""
@@ -100,6 +108,7 @@ class _Reading:
                 _check_weights(self.plan, name, record)
                 self.sizes[name][index_of(record)] = record.memory_tokens
                 self.failed[name] += len(unread(record))
+                self.progress.played += 1
             for record in self.drafts[name]:
                 _check_weights(self.plan, name, record)
                 if index_of(record) not in self.sizes[name]:
