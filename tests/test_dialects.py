@@ -220,6 +220,13 @@ def test_calls_in_tags_are_carried_out_and_the_rest_of_them_reported(message, ki
     assert " ".join("bad" if isinstance(operation, Malformed) else "ok" for operation in found) == kinds
 
 
+def test_calls_as_llama_writes_them():
+    found = read(
+        '{"name": "insert", "parameters": {"content": "a"}}; {"name": "skip", "parameters": {}}', "function_calls"
+    )
+    assert found == [Operation("INSERT", "a"), Operation("SKIP")]
+
+
 def test_written_spans():
     sent = [
         Operation("INSERT", "It is called Tom! Is it old?"),

@@ -210,6 +210,22 @@ def test_attention_is_that_of_transformers_and_is_given_back():
     assert found[2, "sdpa"] == found[2, "eager"] != found[4, "sdpa"]
 
 
+def test_a_model_with_adapters_is_sampled_like_any():
+    peft = pytest.importorskip("peft")
+    plain = small_model(4)
+    torch.manual_seed(0)
+    model = peft.get_peft_model(
+        plain, peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    ).eval()
+    prompts, groups = prompts_of(LAYOUTS["two groups"])
+    uniforms = np.random.default_rng(8).random((5, 10))
+    drawn = sample(CausalLM(model, small_tokenizer()), prompts, SamplingSettings(max_tokens=10), uniforms, groups)
+    for row in drawn:
+        known = table(model, row.prompt + row.tokens)[len(row.prompt) - 1 : -1]
+        expected = known.gather(1, torch.tensor(row.tokens)[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(row.log_probs), expected, atol=1e-5, rtol=0)
+
+
 def test_sliding_windows_are_read_without_sharing():
     model = small_model(
         1, use_sliding_window=True, sliding_window=16, max_window_layers=0, layer_types=["sliding_attention"] * 2

@@ -104,7 +104,7 @@ def _call_to_native(entry: Any) -> Any:
     call = entry["function"] if isinstance(entry.get("function"), dict) else entry
     if "name" not in call:
         return entry
-    arguments = call.get("arguments", {})
+    arguments = call.get("arguments", call.get("parameters", {}))  # Llama's templates say parameters
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments or "{}")
