@@ -63,5 +63,28 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     main(["demo-lm", *QUICK, "--out", str(tmp_path)])
     assert kept.stat().st_mtime_ns == made
     run = tmp_path / "runs" / "seed0"
+    capsys.readouterr()
+    # The run is an agent like any other, by its folder, in tables and in suites.
+    out = ["--streams", "1", "--out", str(tmp_path / "evaluated")]
+    main(["evaluate", "--agents", str(run), f"lm:{run}", "--T", "4", *out])
+    rows = json.loads((tmp_path / "evaluated" / "table.json").read_text())["rows"]
+    assert len(rows) == 1
+    assert rows[0]["dialect"] == "sentences"
+    main(
+        [
+            "evaluate",
+            "--suite",
+            "builtin",
+            "--agent",
+            str(run),
+            "--controls",
+            "none",
+            "--streams",
+            "1",
+            "--out",
+            str(tmp_path / "suite"),
+        ]
+    )
+    assert len(list((tmp_path / "suite" / "records").glob("*.jsonl"))) == 1
     with pytest.raises(SystemExit, match="resume"):
         main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "seed0"), "--out", str(run)])

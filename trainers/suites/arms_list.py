@@ -23,6 +23,7 @@ from memenvs.errors import SettingsError, did_you_mean
 from memenvs.memory.bank import MemoryLimits
 from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 from memenvs.memory.token_counters import token_counter
+from trainers import checkpoint
 from trainers.comparison import EXACT
 
 Make = Callable[[EpisodeSettings, int | None], Agent]
@@ -181,8 +182,9 @@ def find_arm(name: str) -> Arm:
         return _SIZED[first](int(parameter), name)
     if name in EXACT:
         return Arm(name, "agent", f"the manager by rule {name}, for one kind of data", _control(name))
-    if first in MODEL_AGENTS and parameter:
-        return _learned(name, f"the language model {parameter}", _once(_control(name)))
+    model = checkpoint.agent_name(name)
+    if model != name or (first in MODEL_AGENTS and parameter):
+        return _learned(name, f"the language model {model.partition(':')[2]}", _once(_control(model)))
     if Path(name).is_dir():
         return run_arm(Path(name))
     forms = [
@@ -216,8 +218,6 @@ def run_arm(folder: Path) -> Arm:
     Raises:
         DataError: the folder holds no checkpoint of a run.
     """
-    from trainers import checkpoint
-
     found = checkpoint.find(folder)
     return _learned(
         str(folder), f"the policy trained in {folder}", _once(lambda *_: make_agent("candidate", policy=found))
