@@ -145,6 +145,7 @@ MISTAKES = [
     (["--suite", "builtin", "--env-id", "RunningSum-v0"], "env_id"),
     (["--suite", "builtin", "--temperature", "1"], "--temperature: only a reader at an address"),
     (["--suite", "builtin", "--streams", "0"], "at least 1"),
+    (["--suite", "builtin", "--streams", "1", "--controls", "shuffled"], "nothing could be played"),
     (["--suite", "memalpha", "--data", "builtin"], "has none of the sub-tasks"),
     (["--profile", "mab"], "needs a suite"),
 ]

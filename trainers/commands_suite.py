@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def evaluate_suite(
     from trainers.suites.run import Progress, read_suite
     from trainers.suites.run_files import versions, write_run
     from trainers.suites.scoring import Scorer, score_file
-    from trainers.suites.show import notes, tables
+    from trainers.suites.show import remarks, tables
     from trainers.suites.table import arm_row, column_names, published_row, write_table
 
     suite = find_suite(name)
@@ -61,6 +62,8 @@ def evaluate_suite(
             shown.update(bar, completed=progress.played, total=progress.episodes, description=told)
 
         outcome = read_suite(plan, out, report)
+    if not outcome.files:
+        raise DataError(f"nothing could be played: {json.dumps(outcome.unavailable | outcome.unplayed, indent=1)}")
     counter, count = _memory_counter()
     every = {arm: score_file(kept, suite, scorer, count) for arm, kept in outcome.files.items()}
     names = column_names(suite, list(every.values()))
@@ -73,39 +76,17 @@ def evaluate_suite(
     }  # fmt: skip
     for row in rows:
         write_run(out / "runs" / f"{row['agent']}.json", outcome.files[row["agent"]], row, facts, suite)
-    papers = PUBLISHED.get(suite.published, ()) if published else ()
-    rows += [published_row(row, suite) for row in papers]
+    rows += [published_row(row, suite) for row in (PUBLISHED.get(suite.published, ()) if published else ())]
     write_table(rows, facts, out)
-    whence = f"{plan.dataset.source}, {plan.dataset.split}, {plan.streams} streams"
+    whence = f"{facts['data']}, {facts['split']}, {plan.streams} streams"
     title = f"{suite.name} ({whence}): reader {reader.name}, profile {rules}"
     heat_map(rows, names, out / "table.png", title)
     for table in tables(rows, names, suite, title, counter):
         console.print(table)
-    for line in notes(rows):
+    for line in remarks(rows, names, facts, suite):
         console.print(line, markup=False)
-    for source, why in scorer.refusals.items():
-        console.print(f"refused: {source}: {why}", markup=False)
-    others = [column for column in names if not suite.is_published(column)]
-    if others:
-        console.print(f"in no average, for the published table has no such column: {', '.join(others)}", markup=False)
-    for arm, reasons in outcome.unavailable.items():
-        console.print(f"not played: {arm}, {len(reasons)} of {plan.streams} streams: {reasons[0]}", markup=False)
-    for arm, reasons in outcome.unplayed.items():
-        console.print(
-            f"failed to play: {arm}, {len(reasons)} of {plan.streams} streams; the same command plays them again: {reasons[0]}",
-            markup=False,
-        )
-    if facts["judge_usage"]:
-        console.print(f"judge {facts['judge']}: {facts['judge_usage']}", markup=False)
-    if papers:
-        console.print(
-            "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
-            "both are shown",
-            markup=False,
-        )
-    console.print(
-        f"written: {out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}", markup=False
-    )
+    files = f"{out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}"
+    console.print(f"written: {files}", markup=False)
 
 
 def _usage(verdicts: Verdicts | None) -> dict[str, Any] | None:

@@ -97,7 +97,37 @@ def _served(spent: Mapping[str, float], who: str) -> list[str]:
     return [*counts, *tokens, f"{spent[f'{who}_cost']:.4f}" if f"{who}_cost" in spent else "–"]
 
 
-def notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def remarks(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], facts: Mapping[str, Any], suite: Suite
+) -> Iterator[str]:
+    """What stands below the tables: what is missing from them and why, and what published rows are.
+
+    Args:
+        rows: as `trainers.suites.table` makes them.
+        names: of the sub-tasks.
+        facts: as ``table.json`` has them.
+        suite: says what is published.
+    """
+    yield from _missing(rows)
+    for source, why in facts["refused"].items():
+        yield f"refused: {source}: {why}"
+    if others := [column for column in names if not suite.is_published(column)]:
+        yield f"in no average, for the published table has no such column: {', '.join(others)}"
+    of = f"of {facts['streams']} streams"
+    for arm, reasons in facts["unavailable"].items():
+        yield f"not played: {arm}, {len(reasons)} {of}: {reasons[0]}"
+    for arm, reasons in facts["unplayed"].items():
+        yield f"failed to play: {arm}, {len(reasons)} {of}; the same command plays them again: {reasons[0]}"
+    if facts["judge_usage"]:
+        yield f"judge {facts['judge']}: {facts['judge_usage']}"
+    if any(row["published"] for row in rows):
+        yield (
+            "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
+            "both are shown"
+        )
+
+
+def _missing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """One line for each reason why questions have no score."""
     found: dict[str, dict[str, int]] = {}
     for row in rows:
