@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from agents.language_model.prompt import Prompt, PromptSettings, make_prompt
+from memenvs.errors import SettingsError
 
 _LATER = {
     "CausalLM": "model",
@@ -33,4 +34,9 @@ __all__ = ["Prompt", "PromptSettings", "make_prompt", *_LATER]
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers"):
+            raise
+        raise SettingsError(f"{name} needs torch and transformers: pip install -e '.[train,lm]'") from error

@@ -76,18 +76,16 @@ class CausalLM:
             system: likewise.
 
         Raises:
-            SettingsError: transformers or torch is not installed, or ``dtype`` is unknown.
+            SettingsError: ``dtype`` is unknown.
             DataError: there is no such model, or it is no causal language model.
         """
         if dtype not in DTYPES:
             raise SettingsError(
                 f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.{did_you_mean(str(dtype), DTYPES)}"
             )
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError as error:
-            raise SettingsError("language models need torch and transformers: pip install -e '.[train,lm]'") from error
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(name), revision=revision)

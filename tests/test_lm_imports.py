@@ -1,0 +1,44 @@
+"""What is imported when: prompts and servers need neither torch nor transformers, and who lacks them is told."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "transformers"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def test_prompts_and_hosted_models_work_without_torch():
+    pytest.importorskip("openai")
+    code = """
+from agents.base import View, make_agent
+from agents.language_model import make_prompt
+agent = make_agent("endpoint:http://127.0.0.1:1/v1#model", dialect="sentences")
+print(len(make_prompt(View("A. B.", (), 0, 1), agent.prompt).messages(tools=False)), "torch" in sys.modules)
+"""
+    done = run(BLOCK + code)
+    assert (done.stdout.split(), done.stderr) == (["2", "False"], "")
+
+
+def test_a_model_in_the_process_names_what_is_missing():
+    code = """
+from agents.base import make_agent
+from memenvs.errors import SettingsError
+try:
+    make_agent("lm:somewhere")
+except SettingsError as error:
+    print(error)
+"""
+    done = run(BLOCK + code)
+    assert "needs torch and transformers: pip install -e '.[train,lm]'" in done.stdout, done.stderr
