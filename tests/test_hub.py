@@ -115,7 +115,7 @@ def test_every_benchmark_arrives_at_the_commit_that_it_names(hub, tmp_path):
 def test_a_commit_pins_the_content_without_a_warning_and_only_what_is_needed_is_downloaded(hub, tmp_path):
     endpoint, asked = hub
     settings = {"families": ["factconsolidation"]}
-    at = [(MAB, "test", settings | {"revision": revision}) for revision in (OLD, "main")]
+    at = [(MAB, "test", settings | {"revision": OLD}), ("memoryagentbench@main", "test", settings)]
     old, new = loads(endpoint, tmp_path, *at)
     assert (old["revision"], old["chunk"], old["warned"]) == (OLD, "Old facts.", [])
     assert (new["revision"], new["chunk"], new["warned"]) == (NEW, "New facts.", [])

@@ -98,3 +98,11 @@ def _parquet(folder: Path) -> Path:
     })  # fmt: skip
     parquet.write_table(table, folder / "train.parquet")
     return folder / "train.parquet"
+
+
+def test_a_revision_is_named_once():
+    for source, settings in (("memalpha@v1", {"revision": "v2"}), ("memalpha@", {})):
+        with pytest.raises(SettingsError, match="expected one revision after the @ of a hub id"):
+            load(source, **settings)
+    with pytest.raises(SettingsError, match=r"unknown setting 'revision' for the source 'Elvin-Yiming-Du/PerLTQA'"):
+        load("perltqa@v1")

@@ -19,7 +19,8 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
     Args:
         source: ``"builtin"`` (the embedded generator), ``"running-sum"`` (a dictionary, then keys to add up), a path to a file or
             folder in a published form (Memalpha, MemoryAgentBench, LongMemEval, LoCoMo, PerLTQA; docs/data.md), a hub id such as
-            ``"YuWangX/Memalpha"``, or a benchmark's name such as ``"memoryagentbench"``.
+            ``"YuWangX/Memalpha"``, or a benchmark's name such as ``"memoryagentbench"``; after an id or name, ``@`` and a commit,
+            branch or tag say at which ``revision``.
         split: name of the split; a path to one file fixes it.
         settings: further keyword arguments of the source, for instance ``T=40`` for `GENERATED` ones.
 
@@ -51,6 +52,14 @@ def load(source: str | Path = "builtin", split: str = "train", **settings: Any) 
         loader = loader_for_path(path)
         _check_known(source, settings, loader.settings)
         return loader.open(path, split=split, **settings)
+    source, at, revision = source.partition("@")
+    if at:
+        if settings.get("revision", revision) != revision or not revision:
+            raise SettingsError(
+                f"expected one revision after the @ of a hub id, got {source + at + revision!r} and revision="
+                f"{settings.get('revision')!r}; give it in one place"
+            )
+        settings["revision"] = revision
     source = BENCHMARKS.get(source.lower(), source)
     is_file_name = path.suffix in (".parquet", ".json", ".jsonl", ".csv", ".arrow")
     looks_like_hub_id = source.count("/") == 1 and not is_file_name and not source.startswith((".", "/", "~"))
