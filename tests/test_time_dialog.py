@@ -95,7 +95,7 @@ def test_families_are_the_tasks(tmp_path):
 )  # fmt: skip
 def test_a_malformed_question_is_named(tmp_path, changes, field):
     folder(tmp_path, question(), question(**changes))
-    with pytest.raises(DataError, match=rf"{QUESTIONS}, row \d, field {field}: expected"):
+    with pytest.raises(DataError, match=rf"{QUESTIONS}( by dialogue)?, row \d, field {field}: expected"):
         load(tmp_path, split="test")[0]
 
 
@@ -103,7 +103,7 @@ def test_a_malformed_question_is_named(tmp_path, changes, field):
 def test_a_malformed_session_is_named_or_skipped(tmp_path, session):
     folder(tmp_path, question(), question(Context="TIME_Dial_2"))
     write_json(tmp_path / CONTEXTS, dialogues() | {"TIME_Dial_2": {"1": session}})
-    with pytest.raises(DataError, match=rf"{QUESTIONS}, row 1, field (sessions|utterance): expected"):
+    with pytest.raises(DataError, match=rf"{QUESTIONS} by dialogue, row 1, field (sessions|utterance): expected"):
         load(tmp_path, split="test")[1]
     rest = load(tmp_path, split="test", on_error="skip")
     assert (len(rest), len(rest.skipped)) == (1, 1)

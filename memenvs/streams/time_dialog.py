@@ -44,7 +44,7 @@ def open_path(
         path: file or folder.
         split: there is only "test"; a file fixes it.
         families: "timedialog-<task>" (or how these begin).
-        on_error: see `PublishedStreams`. A question that cannot be read makes its dialogue's row malformed.
+        on_error: see `PublishedStreams`; a row is a dialogue with its questions. A question of no dialogue is refused in any case.
 
     Raises:
         DataError: a file is missing or of another form.
@@ -101,7 +101,9 @@ def _open(
         {"name": name, "sessions": dialogues[name], "questions": asked[name]} for name in dialogues if name in asked
     ]
     form = Format("Time-Dialog", LICENCE, _read, _outline)
-    return PublishedStreams(GivenRows(questions.name, records), form, source, "test", families, on_error)
+    return PublishedStreams(
+        GivenRows(f"{questions.name} by dialogue", records), form, source, "test", families, on_error
+    )
 
 
 def _outline(row: Row) -> Outline:
