@@ -6,20 +6,17 @@ streams. A server is asked the questions of several streams at once, where strea
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from agents.base import AgentError
 from memenvs.errors import SettingsError
 from memenvs.record import EpisodeRecord
-from trainers.suites.arms import ArmUnavailable, play
-from trainers.suites.costs import COSTS, PLAYING, Meter, added, grown, usage_of
+from trainers.suites.costs import COSTS, Meter, added
 from trainers.suites.kept import KeptRecords, index_of
-from trainers.suites.later import Later, reading_of, unread, with_answers
+from trainers.suites.later import reading_of, unread, with_answers
 from trainers.suites.plan import Plan
+from trainers.suites.playing import StreamJob, Unplayed, Workers, play_streams
 
 WAITING = "waiting"
 """Folder of the episodes that are played and not yet read, so that a kill loses none of them."""
@@ -53,13 +50,19 @@ class Outcome:
     """Arm -> why its model gave no message, once for each stream; the same command again plays them again."""
 
 
-def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = lambda progress: None) -> Outcome:
+def read_suite(
+    plan: Plan,
+    folder: Path,
+    report: Callable[[Progress], None] = lambda progress: None,
+    workers: Workers = Workers(),
+) -> Outcome:
     """Play and read what the folder does not hold yet.
 
     Args:
         plan: what is played.
         folder: receives ``records/<arm>.jsonl``; what lies there of the same plan is kept.
         report: called after every batch of episodes.
+        workers: who plays; this process reads the questions. The records are the same whoever plays.
 
     Returns:
         The records of every arm that could play, complete but for questions on which the reader failed twice; and what arms could
@@ -67,15 +70,16 @@ def read_suite(plan: Plan, folder: Path, report: Callable[[Progress], None] = la
 
     Raises:
         SettingsError: the folder has records of an arm that was trained further since.
+        MemenvsError: a worker was killed; what is on the disk counts, and the same call goes on from there.
     """
-    return _Reading(plan, folder, report).run()
+    return _Reading(plan, folder, report, workers).run()
 
 
 class _Reading:
     """The state of the stage: what is played, what waits to be read, what failed."""
 
-    def __init__(self, plan: Plan, folder: Path, report: Callable[[Progress], None]) -> None:
-        self.plan, self.report = plan, report
+    def __init__(self, plan: Plan, folder: Path, report: Callable[[Progress], None], workers: Workers) -> None:
+        self.plan, self.report, self.workers = plan, report, workers
         self.meter = Meter(plan.reader)
         self.outcome = Outcome({name: KeptRecords(folder / "records" / f"{name}.jsonl") for name in plan.arms})
         self.drafts = {name: KeptRecords(folder / WAITING / f"{name}.jsonl") for name in plan.arms}
@@ -97,7 +101,7 @@ class _Reading:
         for name, sizes in self.sizes.items():
             if not sizes:
                 del self.outcome.files[name]
-            elif list(sizes) != sorted(sizes):  # a stream whose manager failed was played later
+            elif list(sizes) != sorted(sizes):  # workers finish in any order, and a manager that failed plays later
                 self.outcome.files[name].replace(sorted(self.outcome.files[name], key=index_of))
         return self.outcome
 
@@ -118,41 +122,27 @@ class _Reading:
     def _play_all(self) -> None:
         self.outcome.unavailable.clear()
         self.outcome.unplayed.clear()
-        for index in range(self.plan.streams):
-            for name in _in_order(self.plan):
-                if index not in self.sizes[name]:
-                    self._play(name, index)
+        for job, played in play_streams(self.plan, self._jobs(), self.workers):
+            for name, found in played:
+                self._note(name, job.index, found)
             if any(_open(records) >= self.plan.batch for records in self.waiting.values()):
                 self._read_waiting()
         self._read_waiting()
 
-    def _play(self, name: str, index: int) -> None:
-        try:
-            record = self._episode(name, index)
-        except ArmUnavailable as error:
-            self.outcome.unavailable.setdefault(name, []).append(str(error))
-            return
-        except AgentError as error:
-            self.outcome.unplayed.setdefault(name, []).append(str(error))
-            return
-        self.drafts[name].append(record)
-        self.sizes[name][index] = record.memory_tokens
-        self.waiting[name].append(record)
+    def _jobs(self) -> list[StreamJob]:
+        """The streams that some arm has not played."""
+        missing = [tuple(n for n in _in_order(self.plan) if i not in self.sizes[n]) for i in range(self.plan.streams)]
+        known = self.sizes.get(self.plan.reference, {})
+        return [StreamJob(index, arms, known.get(index)) for index, arms in enumerate(missing) if arms]
 
-    def _episode(self, name: str, index: int) -> EpisodeRecord:
-        """The episode with all its questions open."""
-        plan, arm = self.plan, self.plan.arms[name]
-        budget = self.sizes[plan.reference].get(index) if arm.needs_budget else None
-        manager = None if arm.by_rule or arm.make is None else arm.make(arm.settings_for(plan.settings), None)
-        begun, before = time.perf_counter(), usage_of(manager)
-        record = play(
-            arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed, budget,
-            streams=range(plan.streams),
-        )  # fmt: skip
-        spent = {PLAYING: time.perf_counter() - begun, **grown("manager", before, usage_of(manager))}
-        about: dict[str, Any] = {"suite": plan.suite.name, "agent": name, COSTS: spent}
-        about |= {"weights": plan.weights[name]} if name in plan.weights else {}
-        return replace(record, settings={**record.settings, **about})
+    def _note(self, name: str, index: int, found: EpisodeRecord | Unplayed) -> None:
+        if isinstance(found, Unplayed):
+            reasons = self.outcome.unavailable if found.for_good else self.outcome.unplayed
+            reasons.setdefault(name, []).append(found.reason)
+            return
+        self.drafts[name].append(found)
+        self.sizes[name][index] = found.memory_tokens
+        self.waiting[name].append(found)
 
     def _read_waiting(self) -> None:
         """Read what waits, and put it on the disk."""
