@@ -16,7 +16,6 @@ pytest.importorskip("transformers")
 
 from agents.base import View, make_agent
 from agents.language_model.policy import load_policy
-from agents.language_model.sampling import SamplingSettings
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.errors import DataError, SettingsError
 from memenvs.memory import parse_operations
@@ -71,7 +70,7 @@ def test_a_run_goes_from_nothing_to_a_model_that_is_asked_as_it_was_trained(sett
     assert len(scores) == 2
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["settings"]["lm"]["message"] == "sentences"
-    kept = load_policy(next(tmp_path.glob("checkpoint-*")), SamplingSettings(max_tokens=24))
+    kept = load_policy(next(tmp_path.glob("checkpoint-*")), max_tokens=24)
     stream = load("builtin", "test", T=4)[0]
     view = View(stream.chunks[0].text, (), 0, 4)
     assert kept.tokens(view) == policy.tokens(view)
