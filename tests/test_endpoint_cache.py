@@ -229,7 +229,7 @@ def _open_at_once(path: Path, together: threading.Barrier, results: multiprocess
 
 def test_processes_may_make_the_file_at_the_same_moment(tmp_path):
     context = multiprocessing.get_context("fork")
-    for number in range(25):
+    for number in range(15):
         together, results = context.Barrier(12), context.SimpleQueue()
         arguments = (tmp_path / f"{number}.sqlite", together, results)
         children = [context.Process(target=_open_at_once, args=arguments) for _ in range(12)]
@@ -238,6 +238,15 @@ def test_processes_may_make_the_file_at_the_same_moment(tmp_path):
         for child in children:
             child.join(60)
         assert [results.get() for _ in children] == ["opened"] * 12
+
+
+def test_a_file_that_another_process_holds_is_waited_for(tmp_path):
+    path = tmp_path / "replies.sqlite"
+    other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.3, lambda: other.execute("ROLLBACK")).start()
+    assert len(ReplyCache(path)) == 0
+    other.close()
 
 
 def test_a_cache_that_fails_later_fails_the_request_as_a_whole(tmp_path):
@@ -251,6 +260,25 @@ def test_a_cache_that_fails_later_fails_the_request_as_a_whole(tmp_path):
 
 def _ask_forked(model: ChatEndpoint, results: multiprocessing.SimpleQueue) -> None:
     results.put([reply.text for reply in model.complete([asked("q"), asked("child")])])
+
+
+def test_a_forked_process_does_not_wait_for_what_its_parent_asks(server):
+    model = ChatEndpoint(ChatSettings(server.address, "rules"))
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=_ask_forked, args=(model, results))
+    server.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(model.complete, [asked("q")])
+        while not server.requests:
+            threading.Event().wait(0.01)
+        child.start()
+        server.gate.set()
+        assert asking.result()[0].text == echo(asked("q"))
+    child.join(20)
+    child.kill()
+    assert child.exitcode == 0
+    assert results.get() == [echo(asked("q")), echo(asked("child"))]
 
 
 def test_an_endpoint_works_on_in_a_forked_process(server, tmp_path):
