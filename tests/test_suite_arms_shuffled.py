@@ -1,5 +1,6 @@
 """The control that answers from another stream's memory."""
 
+import os
 import subprocess
 import sys
 
@@ -70,7 +71,11 @@ def test_who_gets_whose_memory_depends_on_the_seed_alone():
     code = "from trainers.suites.arms_shuffled import derangement; print(derangement(list('abcabcdaabcc'), 7))"
     printed = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }
