@@ -183,3 +183,14 @@ def test_kept_records_come_back(whole, tmp_path):
     kept.replace(iter([first]))
     assert list(KeptRecords(kept.path)) == [first]
     assert isinstance(first, EpisodeRecord)
+
+
+def test_the_first_agent_named_gives_its_size_and_stands_once():
+    agents = ["hindsight", "long_context:50"]
+    made = make_plan(SUITES["builtin"], agents, ["all"], {}, ExtractiveReader(), 2)
+    assert list(made.arms)[:2] == ["hindsight", "long_context-50"]
+    assert made.reference == "hindsight"
+    assert {name for name, arm in made.arms.items() if arm.needs_budget} == {
+        "first@hindsight", "last@hindsight", "random_budget@hindsight"
+    }  # fmt: skip
+    assert list(made.arms).count("hindsight") == 1

@@ -70,7 +70,7 @@ def evaluate_suite(
     rows = [arm_row(arm, plan.arms[arm].kind, summaries, names, suite) for arm, summaries in every.items()]
     facts = plan.facts | {
         "profile": rules, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
-        "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
+        "equal_memory_reference": plan.reference, "unit": suite.unit, "licence": plan.dataset.licence, "arms": {arm: plan.arms[arm].note for arm in plan.arms},
         "judge_usage": _usage(verdicts), "refused": scorer.refusals, "unavailable": outcome.unavailable,
         "unplayed": outcome.unplayed, "versions": versions(),
     }  # fmt: skip

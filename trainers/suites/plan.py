@@ -79,7 +79,6 @@ class Plan:
             "tokens": settings.tokens,
             "memory": settings.memory,
             "dialect": settings.dialect,
-            "equal_memory_reference": self.reference,
         }
 
     def check_mark(self, folder: Path, anew: bool = False) -> None:
@@ -145,7 +144,7 @@ def make_plan(
     )
     dataset = _open(suite, options, opening or {})
     count = streams or suite.streams or len(dataset)
-    files = file_names(agents)
+    files = dict(zip(dict.fromkeys(agents), arms, strict=False))  # agents come first
     with_size = [files[n] for n in agents if n not in NO_SIZE and not find_arm(n).needs_budget]
     reference = with_size[0] if with_size else DEFAULT_REFERENCE
     needing = [name for name, arm in arms.items() if arm.needs_budget]
@@ -154,6 +153,8 @@ def make_plan(
             f"{needing[0]} needs a memory size: name an agent, or {DEFAULT_REFERENCE} among the controls, whose size it gets"
         )
     weights = {files[name]: checkpoint.digest(Path(name)) for name in runs}
+    # Their size is part of their name, so that a folder can hold them beside several agents.
+    arms = {f"{n}@{reference}" if arm.needs_budget and with_size else n: arm for n, arm in arms.items()}
     return Plan(suite, dataset, min(count, len(dataset)), settings, reader, arms, reference, seed, weights)
 
 
