@@ -11,16 +11,17 @@ import ast
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memenvs.errors import DataError, SettingsError, whole
+from memenvs.errors import DataError
 from memenvs.memory.token_counters import token_counter
 from memenvs.streams.chunking import mab_chunks
 from memenvs.streams.hub import hub_folder, named
 from memenvs.streams.longmemeval import session_text
+from memenvs.streams.mab_settings import ChunkSettings
 from memenvs.streams.mab_templates import memorized
 from memenvs.streams.published import Format, Outline, PublishedStreams
 from memenvs.streams.rows import ChainedRows, GivenRows, ParquetRows, Row, Rows
@@ -55,47 +56,6 @@ _UNREAD = ("metadata.haystack_sessions", "metadata.demo", "metadata.previous_eve
 _KEPT = ("qa_pair_ids", "question_ids", "question_types", "question_dates", "keypoints")
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkSettings:
-    """How contexts become chunks.
-
-    Raises:
-        SettingsError: a value cannot work.
-        DataError: the vocabulary of ``tokens`` is not on this machine.
-    """
-
-    chunk_size: int = 4096
-    """Tokens per chunk; the published configurations have 4096 and 512."""
-    tokens: str = "words"
-    """Token counter; the published code counts in "o200k", which needs a vocabulary file."""
-    published_chunks: bool = False
-    """Keep the published cutter's slips, such as an empty first chunk before a long first sentence."""
-    longmemeval_chunks: str = "sentences"
-    """"sentences" cuts the printed Python list of longmemeval_s* like any text, as the published code does; "sessions" reads it (as
-    a literal, nothing is evaluated) and makes one chunk per session."""
-    entities: str | Path | None = None
-    """The set's ``entity2id.json``, to give the golds of recsys as titles; None leaves the published numbers."""
-
-    templates: str | None = None
-    """"rag", "long_context" or "agentic": chunks stand in the message with which MemoryAgentBench tells them to agents of this type
-    (`memenvs.streams.mab_templates`). Questions stay bare: a reader puts them into their template, and retrieval and scoring
-    take them without. None: chunks stay bare too."""
-
-    def __post_init__(self) -> None:
-        if self.templates is not None:
-            memorized("ruler_qa1_197K", self.templates, "", 0)
-        whole("chunk_size", self.chunk_size, 1)
-        token_counter(self.tokens)
-        if self.longmemeval_chunks not in LONGMEMEVAL_CHUNKS:
-            known = ", ".join(LONGMEMEVAL_CHUNKS)
-            raise SettingsError(f"longmemeval_chunks must be one of {known}, got {self.longmemeval_chunks!r}")
-
-    def by_sessions(self, source: str) -> bool:
-        """Whether a context of this source is read as a list of sessions."""
-        return self.longmemeval_chunks == "sessions" and source.startswith("longmemeval")
-
-
-LONGMEMEVAL_CHUNKS = ("sentences", "sessions")
 SETTINGS = ("families", "on_error", *ChunkSettings.__dataclass_fields__)
 """What `open_path` takes as settings; `open_hub` takes ``revision`` too."""
 
@@ -216,9 +176,7 @@ def _within(family: str, competency: str, starts: tuple[str, ...]) -> bool:
 
 def _form(settings: ChunkSettings) -> Format:
     titles = None if settings.entities is None else _titles(Path(settings.entities))
-    known = asdict(settings) | {"entities": titles is not None}
-    if settings.templates is None:  # as before there were any, so that fingerprints stay what they were
-        del known["templates"]
+    known = settings.deciding() | {"entities": titles is not None}
     return Format(
         "MemoryAgentBench",
         LICENCE,
@@ -257,7 +215,7 @@ def _read(row: Row, settings: ChunkSettings, titles: dict[str, str] | None) -> S
         chunks = _session_chunks(row, context)
     else:
         count = token_counter(settings.tokens)
-        texts = mab_chunks(context, count, settings.chunk_size, published=settings.published_chunks)
+        texts = mab_chunks(context, count, settings.chunk_size, settings.splitter, settings.published_chunks)
         chunks = [Chunk(text) for text in texts]
     if not chunks:
         raise row.fault("context", "some text", context)
