@@ -234,7 +234,12 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words | st.text(max_size=3), inner, max_size=4),
     max_leaves=12,
 )
-pieces = st.lists(st.sampled_from([*'[]{}",:\\', "```", '"op"', '"INSERT"', "null", "\ud800", "é", " "]), max_size=40)
+pieces = st.lists(
+    st.sampled_from(
+        [*'[]{}",:\\', "```", '"op"', '"INSERT"', "null", "\ud800", "é", " ", "<tool_call>", "</tool_call>"]
+    ),
+    max_size=40,
+)
 
 
 @settings(max_examples=150, deadline=None)
