@@ -93,7 +93,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
     * ``chunk_questions``: how many questions of each chunk are read after its step; 0 for none.
     * ``question_share``: share of the global questions that is asked, sampled with the episode's seed.
     * ``max_operations``, ``max_item_tokens``, ``memory_budget``: limits per step, item and memory; None for none.
-    * ``dialect``, ``profile``: how messages are parsed and answers are scored.
+    * ``dialect``, ``profile``: how messages are parsed (see `memenvs.memory.parse_operations`) and answers are scored.
     * ``max_chars``: longest chunk; the rendered memory is shortened to it.
     * ``render_mode``: ``"ansi"`` or None.
 
