@@ -1,11 +1,12 @@
 # make demo   set up and run the comparison of rewards (about ten minutes on two cores)
+# make demo-lm  the same for a small language model, from nothing
 # make test   set up and run the tests
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 export OMP_NUM_THREADS = 1
 
-.PHONY: help demo test test-slow test-oldest lint bench clean
+.PHONY: help demo demo-lm test test-slow test-oldest lint bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +24,13 @@ $(VENV)/.dev: $(VENV)/.train
 
 demo: $(VENV)/.train  ## train every reward on builtin streams, write table, curves and report to runs/demo
 	$(RUN) -m memenvs demo --out runs/demo
+
+$(VENV)/.lm: $(VENV)/.train
+	$(RUN) -m pip install -qq -c constraints.txt -e '.[train,lm]'
+	touch $@
+
+demo-lm: $(VENV)/.lm  ## a small language model from nothing: warm start, GRPO, table and curve in runs/demo-lm; a kill loses little
+	$(RUN) -m memenvs demo-lm --out runs/demo-lm
 
 test: $(VENV)/.dev  ## the tests, without the slow ones
 	$(RUN) -m pytest -m 'not slow' -n 2
