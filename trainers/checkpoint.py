@@ -103,13 +103,9 @@ def agent_name(name: str) -> str:
     return f"lm:{newest}"
 
 
-def digest(path: Path) -> str:
-    """SHA-256 (16 hex digits) of the numbers and facts of a checkpoint; ``path`` as for `find`.
-
-    Raises:
-        DataError: there is no checkpoint.
-    """
-    folder, found = find(path), hashlib.sha256()
+def digest(folder: Path) -> str:
+    """SHA-256 (16 hex digits) of the numbers and facts of a checkpoint, or of a saved model."""
+    found = hashlib.sha256()
     for file in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
         with file.open("rb") as content:
             found.update(f"{file.relative_to(folder)}\0".encode() + hashlib.file_digest(content, "sha256").digest())

@@ -152,7 +152,9 @@ def make_plan(
         raise SettingsError(
             f"{needing[0]} needs a memory size: name an agent, or {DEFAULT_REFERENCE} among the controls, whose size it gets"
         )
-    weights = {files[name]: checkpoint.digest(Path(name)) for name in runs}
+    folders = {name: checkpoint.find(Path(name)) for name in runs}
+    folders |= {name: Path(name[3:]) for name in agents if name.startswith("lm:") and Path(name[3:]).is_dir()}
+    weights = {files[name]: checkpoint.digest(folder) for name, folder in folders.items()}
     # Their size is part of their name, so that a folder can hold them beside several agents.
     arms = {f"{n}@{reference}" if arm.needs_budget and with_size else n: arm for n, arm in arms.items()}
     return Plan(suite, dataset, min(count, len(dataset)), settings, reader, arms, reference, seed, weights)
