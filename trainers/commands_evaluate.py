@@ -44,6 +44,8 @@ def evaluate(
     on_error: Literal["raise", "skip"] = "raise",
     chunk_tokens: str | None = None,
     records: bool = False,
+    workers: int = 0,
+    ray: str | None = None,
     endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
 ) -> None:
     """Play held-out streams with agents side by side, and write the table as JSON and CSV.
@@ -78,6 +80,10 @@ def evaluate(
     A first look that needs no data:
         memenvs evaluate --suite builtin --streams 5
 
+    A large one, with four processes here, or sixteen on a Ray cluster:
+        memenvs evaluate --suite memalpha --agent runs/a --workers 4
+        memenvs evaluate --suite memalpha --agent runs/a --workers 16 --ray auto
+
     An evaluation of a suite that was killed goes on with the same command; questions on which the reader failed are asked again.
     With another --profile or --judge, its predictions are scored anew without reading again.
 
@@ -106,6 +112,8 @@ def evaluate(
         chunk_tokens: with a suite of MemoryAgentBench, the counter of its chunks' 4096 tokens: o200k as published, which needs a
             vocabulary; words if not given.
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
+        workers: with a suite, processes that play its streams; 0 for this one. The table is the same.
+        ray: with a suite, the Ray cluster that the workers belong to: auto, or its head's host:port.
         endpoint: with a suite, how its reader is asked.
     """
     if suite is not None:
@@ -121,7 +129,7 @@ def evaluate(
         evaluate_suite(
             suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
             out=out or Path("runs") / suite, resume=resume == "auto", published=published,
-            endpoint=endpoint, opening=opening,
+            endpoint=endpoint, opening=opening, workers=workers, ray=ray,
         )  # fmt: skip
         return
     given = {
@@ -130,6 +138,8 @@ def evaluate(
         "entities": entities,
         "revision": revision,
         "chunk-tokens": chunk_tokens,
+        "workers": workers or None,
+        "ray": ray,
     }
     alone = [f"--{name}" for name, value in given.items() if value is not None]
     alone += [f"--{name}" for name in endpoint]

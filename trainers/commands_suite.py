@@ -20,7 +20,7 @@ from trainers.run_env import EnvOptions
 def evaluate_suite(
     name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
     entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
-    endpoint: EndpointOptions, opening: Mapping[str, Any],
+    endpoint: EndpointOptions, opening: Mapping[str, Any], workers: int = 0, ray: str | None = None,
 ) -> None:  # fmt: skip
     """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them."""
     from rich.console import Console
@@ -31,6 +31,7 @@ def evaluate_suite(
     from trainers.suites.catalogue import find_suite
     from trainers.suites.heat_map import heat_map
     from trainers.suites.plan import chosen_arms, make_plan
+    from trainers.suites.playing import Workers
     from trainers.suites.published_results import PUBLISHED
     from trainers.suites.run import Progress, read_suite
     from trainers.suites.run_files import versions, write_run
@@ -38,7 +39,7 @@ def evaluate_suite(
     from trainers.suites.show import remarks, tables
     from trainers.suites.table import arm_row, column_names, published_row, write_table
 
-    suite = find_suite(name)
+    suite, players = find_suite(name), Workers(workers, ray)
     rules = profile or suite.profile
     if rules not in PROFILES:
         raise SettingsError(f"unknown profile {rules!r}; known: {', '.join(PROFILES)}.{did_you_mean(rules, PROFILES)}")
@@ -61,7 +62,7 @@ def evaluate_suite(
             told += f", [red]{progress.failed} failed[/red]" if progress.failed else ""
             shown.update(bar, completed=progress.played, total=progress.episodes, description=told)
 
-        outcome = read_suite(plan, out, report)
+        outcome = read_suite(plan, out, report, players)
     if not outcome.files:
         raise DataError(f"nothing could be played: {json.dumps(outcome.unavailable | outcome.unplayed, indent=1)}")
     counter, count = _memory_counter()

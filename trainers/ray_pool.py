@@ -15,6 +15,8 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 from memenvs.errors import MemenvsError, SettingsError, whole
@@ -27,6 +29,7 @@ TRIES = 3
 """How often a job is begun whose worker is killed each time."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Environment of every worker: read when numpy and torch are imported."""
+_NUMBERS = count()
 
 
 def on_ray(
@@ -107,7 +110,10 @@ class RayPool:
 
     def share(self, value: Any) -> Shared:
         """Put something where all jobs can read it: once on each machine, however many jobs hold it."""
-        return Shared(self._ray.put(value), True) if self.workers else Shared(value, False)
+        if not self.workers:
+            return Shared(value, f"here-{next(_NUMBERS)}")
+        reference = self._ray.put(value)
+        return Shared(reference, reference.hex(), on_ray=True)
 
     def run(
         self, work: Callable[[Job], Result], jobs: Sequence[Job], idle: Callable[[], None] = lambda: None
@@ -221,25 +227,20 @@ class RayPool:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class Shared:
-    """What `RayPool.share` gave; a job carries it, and its worker reads it.
+    """What `RayPool.share` gave; a job carries it, and its worker reads it."""
 
-    Args:
-        value: the thing itself, or where Ray keeps it.
-        on_ray: which of the two.
-    """
-
-    def __init__(self, value: Any, on_ray: bool) -> None:
-        self._value, self._on_ray = value, on_ray
-
-    @property
-    def key(self) -> str:
-        """Another one for every `RayPool.share`."""
-        return self._value.hex() if self._on_ray else str(id(self))
+    value: Any
+    """The thing itself, or where Ray keeps it."""
+    key: str
+    """Another one for every `RayPool.share`."""
+    on_ray: bool = False
+    """Which of the two the value is."""
 
     def get(self) -> Any:
         """The thing itself."""
-        return _imported().get(self._value) if self._on_ray else self._value
+        return _imported().get(self.value) if self.on_ray else self.value
 
 
 class _Worker:

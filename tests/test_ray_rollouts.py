@@ -1,0 +1,112 @@
+"""Rollouts on Ray: the groups are those of this process, bit by bit, with any number of workers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.language_model.small import SmallSettings, make_small
+from memenvs.streams import load
+from trainers.parts import Parts
+from trainers.ray_pool import RayPool
+from trainers.ray_rollouts import rollouts_on_ray, weights_of
+from trainers.settings import EnvSettings, TrainSettings
+from trainers.tokens.parts import TokenParts
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+
+STREAMS = [11, 12, 13]
+CANDIDATE = TrainSettings(env=EnvSettings(T=4), reward="finemem-cited", group_size=3)
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    pytest.importorskip("transformers")
+    own = LanguageModelSettings(message="sentences", task="", memory_tokens=48, max_tokens=12, device="cpu")
+    folder, data = tmp_path_factory.mktemp("small"), load("builtin", "train", T=4)
+    size = SmallSettings(hidden=32, layers=2, vocabulary=400)
+    make_small(folder, [data[i] for i in range(4)], own.prompt(EnvSettings(T=4)), size)
+    own = replace(own, model=str(folder))
+    return TokenTrainSettings(env=EnvSettings(T=4), reward="finemem-cited", group_size=3, lm=own)
+
+
+def moved(policy, module):
+    """The policy with other weights than it began with, as after an update."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    return policy
+
+
+def plain(group):
+    """A group as data that compares bit by bit; a failed rollout's NaN equals itself."""
+    return {
+        "stream": group.stream,
+        "rewards": group.rewards.tobytes(),
+        "terms": {name: table.tobytes() for name, table in group.terms.items()},
+        "r_global": group.r_global.tobytes(),
+        "states": group.states,
+        "failed": group.failed.tolist(),
+        "messages": [[decision.message for decision in row] for row in group.decisions],
+        "log_probs": [[decision.log_prob for decision in row] for row in group.decisions],
+        "tokens": [[getattr(decision, "sample", None) for decision in row] for row in group.decisions],
+        "records": [record.to_json() for record in group.records],
+    }
+
+
+def candidate_groups():
+    """What the run itself plays with moved weights, and these weights."""
+    parts = Parts(CANDIDATE)
+    moved(parts.policy, parts.policy)
+    groups = []
+    for number, stream in enumerate(STREAMS):
+        parts.policy.forget_texts()
+        groups.append(plain(parts.play(2, stream, number)))
+    return groups, parts.policy
+
+
+def token_groups(settings):
+    parts = TokenParts(settings)
+    moved(parts.policy, parts.model)
+    return [plain(parts.play(2, stream, number)) for number, stream in enumerate(STREAMS)], parts.policy
+
+
+def test_no_worker_is_this_process_with_the_weights_that_it_is_given(tokens):
+    for settings, (expected, policy) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
+        with RayPool(0) as pool:
+            found = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
+            assert [plain(group) for group in found] == expected
+            moved(policy, policy.lm.model if hasattr(policy, "lm") else policy)
+            other = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
+        assert [plain(group)["log_probs"] for group in other] != [group["log_probs"] for group in expected]
+
+
+def test_weights_beneath_adapters_are_not_sent(tokens):
+    pytest.importorskip("peft")
+    settings = replace(tokens, lm=replace(tokens.lm, lora_rank=2))
+    parts = TokenParts(settings)
+    moved_names = {name for name, weight in parts.model.named_parameters() if weight.requires_grad}
+    weights = weights_of(parts.policy)
+    assert set(weights) == moved_names
+    assert all("lora" in name for name in weights)
+    with torch.no_grad():
+        for weight in parts.model.parameters():
+            if weight.requires_grad:
+                weight += 0.3
+    with RayPool(0) as pool:
+        found = rollouts_on_ray(pool, settings, 0, STREAMS[:1], weights_of(parts.policy))
+    assert plain(found[0]) == plain(parts.play(0, STREAMS[0], 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_on_ray_play_what_this_process_plays(workers, tokens):
+    pytest.importorskip("ray")
+    with RayPool(workers) as pool:
+        for settings, (expected, policy) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
+            # Twice, for the second time they are held by workers that know the run.
+            for _ in range(2):
+                found = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
+                assert [plain(group) for group in found] == expected
+                assert all(np.isfinite(group.rewards).all() for group in found)
