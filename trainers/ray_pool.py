@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -180,7 +181,7 @@ class RayPool:
 
     def _start(self) -> None:
         options = {"num_cpus": 1, "num_gpus": self._gpus, "max_restarts": 0, "runtime_env": {"env_vars": ONE_THREAD}}
-        worker = self._ray.remote(_Worker).options(**options).remote(os.getcwd())
+        worker = self._ray.remote(_Worker).options(**options).remote(os.getcwd(), sys.path)
         self._starting[worker.version.remote()] = worker
 
     def _replace(self, worker: Any) -> None:
@@ -246,9 +247,10 @@ class Shared:
 class _Worker:
     """What runs in a process of Ray's. It keeps the round's work, so that what the work has loaded serves all its jobs."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, path: list[str]) -> None:
         if os.path.isdir(folder):  # relative paths mean what they mean to the caller, as far as disks are shared
             os.chdir(folder)
+        sys.path += [entry for entry in path if entry not in sys.path and os.path.isdir(entry)]
         self._key, self._work = "", None
 
     def version(self) -> str:

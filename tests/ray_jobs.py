@@ -1,0 +1,54 @@
+"""What workers do in tests/test_ray_pool.py; they import it by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+
+def multiply(factor: int, job: int) -> tuple[int, int]:
+    """The product, and whose work it was."""
+    return factor * job, os.getpid()
+
+
+def divide(numerator: int, job: int) -> float:
+    """Fails for job 0."""
+    return numerator / job
+
+
+def die_once(folder: Path, how: str, job: int) -> tuple[int, int]:
+    """Ends its process in the middle of job 2, once; each beginning leaves a line."""
+    with (folder / f"job{job}").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if job == 2 and len((folder / "job2").read_text().split()) == 1:
+        if how == "exit":
+            os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job * job, os.getpid()
+
+
+def die(job: int) -> None:
+    """Ends its process every time."""
+    os._exit(1)
+
+
+def surroundings(job: int) -> tuple[str, str, int, str]:
+    """Machine, folder, threads, and the thread setting that libraries read."""
+    import ray
+    import torch
+
+    return ray.get_runtime_context().get_node_id(), os.getcwd(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+
+
+def nodes(folder: Path, lasts: int, job: int) -> str:
+    """The machine; each of the first jobs waits until ``lasts`` of them have begun, so that they are on several."""
+    import time
+
+    import ray
+
+    (folder / f"begun{job}").touch()
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("begun*"))) < lasts and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return str(ray.get_runtime_context().get_node_id())
