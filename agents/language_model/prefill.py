@@ -4,7 +4,8 @@
 * `prefill` - the prompts forwarded; the cache is branched where they part.
 
 Prompts are read in up to three levels: the beginning of all of them (the instructions), the beginning of each group (the chunk,
-for the rollouts of one stream), and the rest of each row (the memory). Each level is one forward pass over a padded batch.
+for the rollouts of one stream), and the rest of each row (the memory). Each level is one forward pass over a padded batch;
+of all but each row's last token, nothing is made but keys and values.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from agents.language_model.cpu_linear import fast_linear
+from agents.language_model.filling import fill
 
 
 class Level(NamedTuple):
@@ -91,8 +95,10 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
 
     device = next(model.parameters()).device
     # The window of sliding attention counts places in the cache, padding between two levels among them.
-    share = groups is not None and not _slides(model)
+    share = groups is not None and not slides(model)
     levels = plan(prompts, groups or ()) if share else [Level(tuple(prompts), (0,) * len(prompts))]
+    if not slides(model):
+        levels = _last_apart(levels)
     cache = DynamicCache()
     mask = torch.zeros(1, 0, dtype=torch.int64, device=device)
     lengths = torch.zeros(1, dtype=torch.int64, device=device)
@@ -105,15 +111,26 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
         mask = torch.cat([mask, own], dim=1)
         positions = lengths[:, None] + (own.cumsum(1) - 1).clamp(min=0)
         lengths = lengths + own.sum(1)
-        inputs = {
-            "input_ids": tokens, "attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True,
-        }  # fmt: skip
-        if depth + 1 < len(levels):
-            model.get_decoder()(**inputs)
-    return Prefilled(cache, mask, lengths, model(**inputs, logits_to_keep=1).logits[:, -1])
+        inputs = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+        with fast_linear():
+            if depth + 1 < len(levels):
+                fill(model, **inputs)
+            else:
+                logits = model(**inputs, use_cache=True, logits_to_keep=1).logits[:, -1]
+    return Prefilled(cache, mask, lengths, logits)
 
 
-def _slides(model: Any) -> bool:
+def _last_apart(levels: list[Level]) -> list[Level]:
+    """The last token of each row as a level of its own, since logits are wanted of it alone."""
+    *before, rest = levels
+    # Where nothing comes before it, a row of one token would be nothing but padding.
+    if max(map(len, rest.stretches)) == 1 or (not before and min(map(len, rest.stretches)) == 1):
+        return levels
+    begin = Level(tuple(stretch[:-1] for stretch in rest.stretches), rest.parents)
+    return [*before, begin, Level(tuple(stretch[-1:] for stretch in rest.stretches), tuple(range(len(rest.stretches))))]
+
+
+def slides(model: Any) -> bool:
     """Whether a layer sees only the last tokens."""
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None)

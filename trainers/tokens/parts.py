@@ -23,6 +23,7 @@ from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
 from trainers.slots.regularisers import RegulariserSettings, kl_k3
 from trainers.slots.types import Array
+from trainers.tokens.optimiser import adam
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.update import UpdateSettings, log_prob_table, update
@@ -84,7 +85,7 @@ class TokenParts(Parts):
         rate = self.settings.learning_rate
         if self.slots.sampler == "many":
             rate = learning_rate_for(self.settings.group_size, rate, USUAL_GROUP)
-        return torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=rate)
+        return adam(self.model.parameters(), rate)
 
     def rows(
         self, groups: Sequence[Group], weights: Sequence[Array], selected: Sequence[NDArray[np.bool_]]

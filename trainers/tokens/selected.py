@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
+
+from agents.language_model.cpu_linear import fast_linear
 
 CHUNK = 128
 """Tokens whose logits are in memory at a time: with 151,936 words of float32, 78 MB."""
@@ -18,7 +21,7 @@ class _Selected(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float) -> Tensor:
         found, norms = [], []
         for part, wanted in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True):
-            logits = (part @ weight.T).float() / temperature
+            logits = linear(part, weight).float() / temperature
             norm = logits.logsumexp(-1)
             found.append(logits.gather(1, wanted[:, None])[:, 0] - norm)
             norms.append(norm)
@@ -35,16 +38,17 @@ class _Selected(torch.autograd.Function):
         pieces = zip(
             hidden.split(CHUNK), targets.split(CHUNK), norms.split(CHUNK), gradients[0].split(CHUNK), strict=True
         )
-        for part, wanted, norm, gradient in pieces:
-            logits = (part @ weight.T).float() / ctx.temperature
-            slope = -(logits - norm[:, None]).exp_()
-            slope.scatter_add_(1, wanted[:, None], torch.ones_like(slope[:, :1]))
-            slope *= gradient[:, None] / ctx.temperature
-            slope = slope.to(part.dtype)
-            if down is not None:
-                down.append(slope @ weight)
-            if total is not None:
-                total += (slope.T @ part).float()
+        with fast_linear():
+            for part, wanted, norm, gradient in pieces:
+                logits = linear(part, weight).float() / ctx.temperature
+                slope = -(logits - norm[:, None]).exp_()
+                slope.scatter_add_(1, wanted[:, None], torch.ones_like(slope[:, :1]))
+                slope *= gradient[:, None] / ctx.temperature
+                slope = slope.to(part.dtype)
+                if down is not None:
+                    down.append(linear(slope, weight.T))
+                if total is not None:
+                    total += linear(slope.T, part.T).float()
         return (
             None if down is None else torch.cat(down),
             None if total is None else total.to(weight.dtype),
@@ -65,4 +69,5 @@ def selected_log_probs(hidden: Tensor, weight: Tensor, targets: Tensor, temperat
     Returns:
         (N,) float32 natural logarithms; the sums over the vocabulary are in float32 whatever the weights are.
     """
-    return _Selected.apply(hidden, weight, targets, temperature)
+    with fast_linear():
+        return _Selected.apply(hidden, weight, targets, temperature)

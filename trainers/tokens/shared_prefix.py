@@ -1,7 +1,7 @@
 """Log-probabilities of completions whose prompts begin alike, the common beginning forwarded once.
 
-The prefix goes through the model alone, with its keys and values in a cache that keeps their gradient; the cache is branched over
-the rows, and only what differs goes through the model again. The result is that of forwarding each row whole.
+The prefix goes through the model alone, with its keys and values in a cache that keeps their gradient; the rows look back at it,
+and only what differs goes through the model again. The result is that of forwarding each row whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
+from agents.language_model.cpu_linear import fast_linear
+from agents.language_model.filling import fill
+from agents.language_model.prefill import slides
 from trainers.tokens.rows import TokenRow, common_prefix
 from trainers.tokens.selected import selected_log_probs
 
@@ -29,42 +33,63 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
         One (n,) float32 tensor per row, n the length of its completion.
     """
     device = next(model.parameters()).device
-    decoder = model.get_decoder()
     shared = common_prefix([row.prompt for row in rows]) if share and len(rows) > 1 else 0
-    tails = [row.prompt[shared:] + row.completion[:-1] for row in rows]
-    width = max(map(len, tails))
-    tokens = torch.zeros(len(rows), width, dtype=torch.int64)
-    mask = torch.zeros(len(rows), shared + width, dtype=torch.int64)
-    for i, tail in enumerate(tails):
-        tokens[i, : len(tail)] = torch.tensor(tail)
-        mask[i, : shared + len(tail)] = 1
-    # What stands after a row's end is hidden by causality, so the rows are padded on the right.
-    positions = torch.arange(shared, shared + width).expand(len(rows), -1)
+    read = [shared] * len(rows)
+    cache = DynamicCache()
+    mask = torch.ones(len(rows), shared, dtype=torch.int64, device=device)
     given: dict[str, Any] = {"use_cache": False}
-    if shared:
-        from transformers import DynamicCache
-
-        cache = DynamicCache()
-        prefix = torch.tensor([rows[0].prompt[:shared]], device=device)
-        decoder(input_ids=prefix, past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(len(rows))
-        given = {"past_key_values": cache, "use_cache": True}
-    inputs = {
-        "input_ids": tokens.to(device), "attention_mask": mask.to(device), "position_ids": positions.to(device), **given,
-    }  # fmt: skip
-    counts = [len(row.completion) for row in rows]
-    where = torch.cat([
-        torch.arange(i * width + len(tail) - count, i * width + len(tail))
-        for i, (tail, count) in enumerate(zip(tails, counts, strict=True))
-    ]).to(device)  # fmt: skip
-    targets = torch.tensor([token for row in rows for token in row.completion], device=device)
-    if plain_head(model):
-        states = decoder(**inputs).last_hidden_state.flatten(0, 1)[where]
-        found = selected_log_probs(states, model.get_output_embeddings().weight, targets, temperature)
-    else:
-        logits = model(**inputs).logits.flatten(0, 1)[where].float() / temperature
-        found = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    with fast_linear():
+        if shared:
+            fill(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
+            cache.batch_repeat_interleave(len(rows))
+            given = {"past_key_values": cache, "use_cache": True}
+        # The rest of the prompts apart from the completions: of a prompt only keys and values are wanted. Where no token is shared,
+        # a prompt of one token would be nothing but padding. Windows count places, padding between two passes among them.
+        if share and (shared or min(len(row.prompt) for row in rows) > 1) and not slides(model):
+            between = _Stretches([row.prompt[shared:-1] for row in rows], read, device)
+            if between.width:
+                mask = torch.cat([mask, between.mask], dim=1)
+                fill(model, cache, **between.inputs, attention_mask=mask)
+                given = {"past_key_values": cache, "use_cache": True}
+            read = [len(row.prompt) - 1 for row in rows]
+        last = _Stretches(
+            [(row.prompt + row.completion[:-1])[start:] for row, start in zip(rows, read, strict=True)], read, device
+        )
+        given |= last.inputs | {"attention_mask": torch.cat([mask, last.mask], dim=1)}
+        counts = [len(row.completion) for row in rows]
+        where = last.ends(counts)
+        targets = torch.tensor([token for row in rows for token in row.completion], device=device)
+        if plain_head(model):
+            hidden = model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[where]
+            found = selected_log_probs(hidden, model.get_output_embeddings().weight, targets, temperature)
+        else:
+            logits = model(**given).logits.flatten(0, 1)[where].float() / temperature
+            found = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
     return list(found.split(counts))
+
+
+class _Stretches:
+    """Tokens of B rows that go through the model together, padded on the right: what stands after a row's end, causality hides."""
+
+    def __init__(self, stretches: Sequence[tuple[int, ...]], starts: Sequence[int], device: torch.device) -> None:
+        self._lengths = list(map(len, stretches))
+        self.width = max(self._lengths)
+        tokens = torch.zeros(len(stretches), self.width, dtype=torch.int64)
+        for i, stretch in enumerate(stretches):
+            tokens[i, : len(stretch)] = torch.tensor(stretch, dtype=torch.int64)
+        places = torch.arange(self.width)
+        self.mask = (places < torch.tensor(self._lengths)[:, None]).to(device, torch.int64)
+        self.inputs = {
+            "input_ids": tokens.to(device), "position_ids": (torch.tensor(starts)[:, None] + places).to(device)
+        }  # fmt: skip
+
+    def ends(self, counts: Sequence[int]) -> Tensor:
+        """Places of the last ``counts`` tokens of each row in the flattened (B width) ones."""
+        device = self.mask.device
+        return torch.cat([
+            torch.arange(i * self.width + length - count, i * self.width + length, device=device)
+            for i, (length, count) in enumerate(zip(self._lengths, counts, strict=True))
+        ])  # fmt: skip
 
 
 def plain_head(model: Any) -> bool:
