@@ -178,3 +178,14 @@ def test_a_run_without_a_model_or_with_an_unknown_teacher_is_refused(settings, t
         train(replace(settings, lm=replace(settings.lm, warm_start="scriptd")), tmp_path / "b", tensorboard=False)
     with pytest.raises(DataError, match="no causal language model"):
         train(replace(settings, lm=replace(settings.lm, model=str(tmp_path / "nothing"))), tmp_path / "c")
+
+
+def test_a_teacher_names_no_item_that_the_prompt_hides(model):
+    policy = load_policy(model, task="", memory_tokens=0, dialect="sentences")
+    env = replace(ENV, dialect="sentences").make("train")
+    teacher = make_agent("scripted", max_operations=3, max_item_tokens=48)
+    written = [policy.lm.decode(row.completion) for row in teacher_rows(env, teacher, policy, range(12))]
+    assert not any("UPDATE" in message or "DELETE" in message for message in written)
+    shown = load_policy(model, task="", memory_tokens=500, dialect="sentences")
+    written = [shown.lm.decode(row.completion) for row in teacher_rows(env, teacher, shown, range(12))]
+    assert any("UPDATE" in message for message in written)

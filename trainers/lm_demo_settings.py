@@ -16,7 +16,7 @@ class LMDemoSettings:
 
     seeds: int = 3
     """Runs, each with a model, a warm start and streams of its own."""
-    updates: int = 60
+    updates: int = 40
     """Updates of GRPO."""
     streams_per_update: int = 4
     """Streams (groups of 8 rollouts) in an update."""
@@ -46,7 +46,8 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
         model=str(model_folder(settings, seed)),
         message="sentences",
         task="",
-        memory_tokens=96,
+        # So small a model learns to choose among the chunk's sentences in the time of a demo, and not to compare them with items.
+        memory_tokens=0,
         max_tokens=64,
         micro_batch=8,
         warm_start="scripted",

@@ -9,6 +9,7 @@ import gymnasium as gym
 
 from agents.base import Agent, View
 from agents.language_model.policy import LanguageModelPolicy
+from agents.language_model.view import memory_view
 from memenvs.errors import SettingsError
 from memenvs.memory import parse_operations
 from memenvs.memory.dialects import write_operations
@@ -55,13 +56,26 @@ def teacher_rows(
                 raise SettingsError(
                     f"the teacher {teacher.name!r} must write operations in native JSON, got: {parsed.error or parsed.operations}"
                 )
-            operations = sorted(written, key=lambda operation: _place(operation, view.chunk))
+            operations = [seen for one in written if (seen := _seen(one, policy, view)) is not None]
+            operations.sort(key=lambda operation: _place(operation, view.chunk))
             message = write_operations(operations, policy.prompt.dialect, view.chunk)
             completion = policy.lm.tokenizer(message, add_special_tokens=False)["input_ids"]
             rows.append(TokenRow(policy.tokens(view), (*completion, end)))
             observation, _, done, _, info = env.step(message)
         progress()
     return rows
+
+
+def _seen(operation: Operation, policy: LanguageModelPolicy, view: View) -> Operation | None:
+    """The operation as far as the prompt shows what it names: nobody learns to name an id that is not there.
+
+    An UPDATE of an item that is hidden becomes an INSERT, a DELETE of one is left out.
+    """
+    own = policy.prompt
+    shown = memory_view(view.memory, view.chunk, own.memory_tokens, own.show).shown
+    if operation.id is None or any(item.id == operation.id for item in shown):
+        return operation
+    return Operation("INSERT", operation.content) if operation.op == "UPDATE" else None
 
 
 def _place(operation: Operation, chunk: str) -> tuple[int, int]:
