@@ -111,7 +111,12 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
         mask = torch.cat([mask, own], dim=1)
         positions = lengths[:, None] + (own.cumsum(1) - 1).clamp(min=0)
         lengths = lengths + own.sum(1)
-        inputs = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+        inputs: dict[str, Any] = {
+            "input_ids": tokens,
+            "attention_mask": mask,
+            "position_ids": positions,
+            "past_key_values": cache,
+        }
         with fast_linear():
             if depth + 1 < len(levels):
                 fill(model, **inputs)
