@@ -15,6 +15,7 @@ from tiny_server import serve  # noqa: E402
 
 from agents.base import View, make_agent  # noqa: E402
 from memenvs.memory import MemoryItem  # noqa: E402
+from memenvs.reading import Reading, make_reader  # noqa: E402
 
 TOKENS = 24
 
@@ -46,3 +47,15 @@ def test_a_served_model_says_what_the_local_one_says(served, dialect):
     assert hosted.act_batch(views) == expected
     assert hosted.usage.prompt_tokens == local.counts["prompt_tokens"]
     assert hosted.usage.truncated == local.counts["truncated"]
+
+
+def test_a_served_reader_answers_what_the_local_one_answers(served):
+    folder, url = served
+    items = (("0.0", "Ann has a dog."), ("0.1", "Bob is in Rome."))
+    readings = [Reading("Who has a dog?", items, "squad"), Reading("Where is Bob?", items[1:]), Reading("Who?", ())]
+    hosted, local = make_reader(url, max_tokens=TOKENS), make_reader(f"local:{folder}", max_tokens=TOKENS, device="cpu")
+    expected = hosted.read(readings)
+    assert len({answer.text for answer in expected}) == 3
+    assert local.read(readings) == expected
+    assert (local.uncited, local.unstructured) == (hosted.uncited, hosted.unstructured)
+    assert local.usage.to_json() == hosted.usage.to_json()

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from memenvs.endpoint import ChatEndpoint, EndpointError, Failure, Reply, Usage, chat_settings
+from memenvs.endpoint import ChatEndpoint, EndpointError, Failure, Message, Reply, Usage, chat_settings
 from memenvs.errors import ReaderError, SettingsError
 from memenvs.reading.base import Answer, Reading
 from memenvs.reading.prompts import check_templates, conversation
 from memenvs.reading.replies import understand_reply
+
+
+class ChatModel(Protocol):
+    """Who can be asked: `memenvs.endpoint.ChatEndpoint`, or a model within the process."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What asking cost so far."""
+        ...
+
+    def complete(self, conversations: Sequence[Sequence[Message]]) -> list[Reply | Failure]:
+        """One reply, or the reason why there is none, per conversation."""
+        ...
 
 
 class EndpointReader:
@@ -27,7 +45,7 @@ class EndpointReader:
         SettingsError: the model cannot be named, or a setting cannot work.
     """
 
-    def __init__(self, endpoint: ChatEndpoint, templates: str = "own") -> None:
+    def __init__(self, endpoint: ChatModel, templates: str = "own") -> None:
         check_templates(templates)
         self.endpoint, self.templates = endpoint, templates
         try:

@@ -1,6 +1,7 @@
 """What a model is asked as reader. The words are ours; `mab` takes MemoryAgentBench's templates instead.
 
 * `conversation` - system and user message for a reading.
+* `begun_reply` - what comes before the answer in the reply that is asked for.
 * `TEMPLATES` - whose words.
 
 Items are numbered by their place and not called by their ids: rollouts that hold the same texts under other ids then send the same
@@ -78,11 +79,21 @@ def conversation(reading: Reading, templates: str = "own") -> list[dict[str, str
         notes = "\n\n".join(content for _, content in reading.items)
         return _messages(mab_template(reading.source, "system", "rag"), f"{notes}\n\n{query}" if notes else query)
     check_templates(templates)
-    task, form = next((known for begin, known in _TASKS.items() if reading.source.startswith(begin)), (_SHORT, _TEXT))
+    task, form = _task(reading)
     notes = "\n".join(f"[{place}] {content}" for place, (_, content) in enumerate(reading.items, 1))
     return _messages(
         _RULES.format(task=task, form=form), f"Notes:\n{notes or '(there are none)'}\n\nQuestion: {reading.question}"
     )
+
+
+def begun_reply(reading: Reading, templates: str = "own") -> str:
+    """What comes before the answer in the reply that `conversation` asks for."""
+    check_templates(templates)
+    return "" if templates == "mab" else '{"answer": ' + _task(reading)[1].partition('"')[0] + '"'
+
+
+def _task(reading: Reading) -> tuple[str, str]:
+    return next((known for begin, known in _TASKS.items() if reading.source.startswith(begin)), (_SHORT, _TEXT))
 
 
 def check_templates(templates: Any) -> None:
