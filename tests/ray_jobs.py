@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 
@@ -41,14 +42,12 @@ def surroundings(job: int) -> tuple[str, str, int, str]:
     return ray.get_runtime_context().get_node_id(), os.getcwd(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
 
 
-def nodes(folder: Path, lasts: int, job: int) -> str:
-    """The machine; each of the first jobs waits until ``lasts`` of them have begun, so that they are on several."""
-    import time
-
+def together(folder: Path, stuck: str, job: int) -> str:
+    """The machine. No job ends before two have begun, and on the machine ``stuck`` none ever does."""
     import ray
 
-    (folder / f"begun{job}").touch()
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("begun*"))) < lasts and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return str(ray.get_runtime_context().get_node_id())
+    here = str(ray.get_runtime_context().get_node_id())
+    (folder / f"job{job}-{here}").touch()
+    while len(list(folder.iterdir())) < 2 or here == stuck:
+        threading.Event().wait(0.05)
+    return here

@@ -30,6 +30,9 @@ TRIES = 3
 """How often a job is begun whose worker is killed each time."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Environment of every worker: read when numpy and torch are imported."""
+OF_OUR_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Environment of a Ray that is started here, where it says nothing else: no reports, and workers that do not give way to everything
+else on the machine (Ray's own 15 starves them beside other work)."""
 _NUMBERS = count()
 
 
@@ -274,7 +277,7 @@ def _imported() -> Any:
 def _connect(ray: Any, address: str | None, workers: int) -> None:
     # A Ray of our own has a CPU for each worker, whatever the machine has; a cluster's size is the cluster's.
     own = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by the Ray that is started here
+    os.environ.update({name: os.environ.get(name, value) for name, value in OF_OUR_RAY.items()})
     try:
         if address is not None and address.count(":") == 1:
             # Ray would look for a minute and then end this process.
