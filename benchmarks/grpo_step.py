@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from grpo_step_gpu import measure_gpu
 from grpo_step_parts import Case, Ours, beside_trl, make_model
 from grpo_step_shares import shares
 from harness import show, table_of, write
+
+from agents.language_model import cpu_linear
 
 PHASES = ("generation", "update")
 
@@ -45,7 +48,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="measured steps of each, after two to warm up")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=None, help="receives the numbers as JSON")
+    parser.add_argument(
+        "--plain-linear", action="store_true", help="our linear layers as PyTorch multiplies them, without oneDNN"
+    )
     options = parser.parse_args()
+    if options.plain_linear:
+        cpu_linear.LEAST = sys.maxsize
     sizes = [tuple(map(int, size.split("+"))) for size in options.sizes]
     cases = [
         Case(shared, distinct, options.vocabulary, hidden=options.hidden, layers=options.layers, dtype=options.dtype)
@@ -59,7 +67,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries among themselves
     results = [measure(case, options.repeats) for case in cases]
-    show(table_of(results, COLUMNS, "CPU-seconds of one step, median (lowest to highest)"))
+    show(table_of(results, COLUMNS, f"CPU-seconds of one step, median (lowest to highest) of {options.repeats}"))
     show(table_of([row for result in results for row in result["shares"]], SHARES, "Where our time goes"))
     write(options.out, "grpo_step", results, torch=torch.__version__)
 

@@ -2,13 +2,20 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 transformers = pytest.importorskip("transformers")
 
+from agents.language_model import cpu_linear  # noqa: E402
 from agents.language_model.cpu_linear import fast_linear  # noqa: E402
 from agents.language_model.filling import fill  # noqa: E402
+
+
+@pytest.fixture
+def however_small(monkeypatch):
+    monkeypatch.setattr(cpu_linear, "LEAST", 1)
+
 
 there = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
@@ -16,8 +23,8 @@ there = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=2), st.integers(1, 30), st.integers(1, 30), st.booleans(), st.integers(0, 9)
 )  # fmt: skip
-@settings(deadline=None)
-def test_values_and_gradients_are_those_of_double_precision(sizes, inner, outer, biased, seed):
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_values_and_gradients_are_those_of_double_precision(however_small, sizes, inner, outer, biased, seed):
     generator = torch.Generator().manual_seed(seed)
     x, weight, bias, slope = (
         torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -42,13 +49,13 @@ def test_only_what_fits_goes_through_onednn():
             layer(x)
         return {event.key for event in watched.key_averages()} & {"mkldnn::_linear_pointwise", "aten::linear"}
 
-    layer = torch.nn.Linear(8, 4)
-    assert ways(torch.ones(3, 16, 8), layer) == {"mkldnn::_linear_pointwise"}
-    assert ways(torch.ones(2, 8), layer) == {"aten::linear"}
-    assert ways(torch.ones(3, 16, 8).bfloat16(), layer.bfloat16()) == {"aten::linear"}
+    layer, many, few = torch.nn.Linear(256, 256), torch.ones(2, 256, 256), torch.ones(2, 16, 256)
+    assert ways(many, layer) == {"mkldnn::_linear_pointwise"}
+    assert ways(few, layer) == {"aten::linear"}
+    assert ways(many.bfloat16(), layer.bfloat16()) == {"aten::linear"}
 
 
-def test_frozen_weights_get_no_gradient():
+def test_frozen_weights_get_no_gradient(however_small):
     layer = torch.nn.Linear(8, 4).requires_grad_(False)
     x = torch.ones(20, 8, requires_grad=True)
     with fast_linear():

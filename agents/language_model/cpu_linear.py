@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
-_FEWEST = 16
-"""Rows from which oneDNN is faster; below, reading the weights takes the time."""
+LEAST = 1 << 25
+"""Multiplications from which oneDNN is used. It looks for a kernel whenever sizes are new, for about 0.4 ms; from here on that pays
+even if they never come again."""
 
 
 class _Linear(torch.autograd.Function):
@@ -61,13 +62,13 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and x.dim() >= 2
         and weight.dim() == 2
-        and x.numel() >= _FEWEST * x.shape[-1] > 0
+        and x.numel() * weight.shape[0] >= LEAST
         and not torch.is_autocast_enabled("cpu")
     )
 
 
 def fast_linear() -> AbstractContextManager[Any]:
-    """Linear layers inside of the block go through oneDNN: float32 on a CPU, many rows; all others are as they were.
+    """Large linear layers inside of the block go through oneDNN: float32 on a CPU, from `LEAST` on; all others are as they were.
 
     A backward pass within the block does likewise, and so does a later one of what was computed within. Where PyTorch was built
     without oneDNN, nothing changes.
