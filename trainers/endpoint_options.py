@@ -1,4 +1,4 @@
-"""Options for a reader behind an address: what a person sets about it on the command line."""
+"""Options for a reader that is a language model: what a person sets about it on the command line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from memenvs.errors import SettingsError
+from memenvs.reading.local_settings import PREFIX
 
 
 class EndpointOptions(TypedDict, total=False):
-    """Of a reader at an address; what is left out is as in `memenvs.endpoint.ChatSettings`."""
+    """Of a reader at an address or a ``local:`` one.
+
+    What is left out is as in `memenvs.endpoint.ChatSettings` and `memenvs.reading.local_settings.LocalSettings`.
+    """
 
     temperature: float
     """Of a reader at an address: of sampling (0 if not given)."""
     max_tokens: int
-    """Of a reader at an address: longest reply."""
+    """Of a reader at an address or a local: one: longest reply."""
     concurrency: int
     """Of a reader at an address: requests under way at a time (8 if not given)."""
     timeout: float
@@ -34,21 +38,33 @@ class EndpointOptions(TypedDict, total=False):
     replay: Literal["on", "off"]
     """Of a reader at an address: "on" answers from ``cache`` alone, without a server."""
     templates: Literal["own", "mab"]
-    """Of a reader at an address: our own prompts, or MemoryAgentBench's query templates."""
+    """Of a reader at an address or a local: one: our own prompts, or MemoryAgentBench's query templates."""
+    dtype: Literal["float32", "bfloat16", "float16", "auto"]
+    """Of a local: reader: of its weights (float32 if not given)."""
+    device: str
+    """Of a local: reader: for instance cuda:1 (the first GPU, else the CPU, if not given)."""
+    batch: int
+    """Of a local: reader: most readings that go through the model together (16 if not given)."""
+
+
+_BOTH = frozenset({"max_tokens", "templates"})
+_LOCAL = _BOTH | {"dtype", "device", "batch"}
+_SERVED = frozenset(EndpointOptions.__annotations__) - _LOCAL | _BOTH
 
 
 def reader_arguments(reader: str, options: EndpointOptions, folder: Path) -> dict[str, Any]:
     """Arguments of `memenvs.reading.make_reader` beside the reader.
 
     Raises:
-        SettingsError: options for a reader that is at no address.
+        SettingsError: options for another kind of reader.
     """
-    if reader.startswith(("http://", "https://")):
-        replay = {"replay": options["replay"] == "on"} if "replay" in options else {}
-        return {"cache": folder / "replies.sqlite", **options, **replay}
-    if options:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in options)
-        raise SettingsError(
-            f"{named}: only a reader at an address (http://host:port/v1#model) takes it, not {reader!r}"
-        )
-    return {}
+    served = reader.startswith(("http://", "https://"))
+    taken = _SERVED if served else _LOCAL if reader.startswith(PREFIX) else frozenset[str]()
+    for kind, known in (("a reader at an address (http://host:port/v1#model)", _SERVED), ("a local: reader", _LOCAL)):
+        if strange := [name for name in options if name in known - taken]:
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+            raise SettingsError(f"{named}: only {kind} takes it, not {reader!r}")
+    if not served:
+        return dict(options)
+    replay = {"replay": options["replay"] == "on"} if "replay" in options else {}
+    return {"cache": folder / "replies.sqlite", **options, **replay}

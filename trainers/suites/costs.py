@@ -45,8 +45,8 @@ class Meter:
     def read(self, readings: Sequence[Reading]) -> tuple[list[Answer], Costs]:
         """The answers, one per reading, and what they cost; where the reader failed as a whole, every answer has failed.
 
-        Costs are ``readings`` (questions put to the reader), ``words`` (of questions and items), ``seconds`` and what grew in the
-        reader's ``usage``.
+        Costs are ``readings`` (questions put to the reader), ``words`` (of questions and items), ``seconds``, ``uncited`` (answers
+        from at least one item that named none of them) and what grew in the reader's ``usage``.
         """
         before, begun = usage_of(self.reader), time.perf_counter()
         answers, failure = read(self.reader, readings)
@@ -54,7 +54,11 @@ class Meter:
         if answers is None:
             answers = [Answer("", failure=failure or "the reader failed without a message")] * len(readings)
         words = sum(count_tokens(r.question) + sum(count_tokens(text) for _, text in r.items) for r in readings)
-        own: Costs = {"readings": len(readings), "words": words, "seconds": seconds}
+        uncited = sum(
+            bool(reading.items) and answer.failure is None and not answer.evidence_ids
+            for reading, answer in zip(readings, answers, strict=True)
+        )
+        own: Costs = {"readings": len(readings), "words": words, "seconds": seconds, "uncited": uncited}
         return answers, own | grown("reader", before, usage_of(self.reader))
 
 

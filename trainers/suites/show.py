@@ -75,7 +75,7 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
         for what in ("calls", "cached", "k tokens in", "k tokens out", "cost")
     ]
     head = ["streams", "questions", *(head if "reader" in asked else ["k words read", *head])]
-    table = _table("costs", [*head, "failed", "unscored", "s playing", "s reading"])
+    table = _table("costs", [*head, "uncited", "failed", "unscored", "s playing", "s reading"])
     for row in ours:
         spent, missing = row["costs"], row["missing"]
         failed = missing.get(Missing.FAILED.value, 0)
@@ -83,6 +83,7 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> Table:
         cells += [] if "reader" in asked else [_thousands(spent.get("words", 0))]
         for who in asked:
             cells += _served(spent, who)
+        cells += [f"{spent['uncited']:.0f}" if "uncited" in spent else "–"]
         cells += [str(failed), str(sum(missing.values()) - failed)]
         table.add_row(_name(row), *cells, *(f"{spent.get(name, 0):.1f}" for name in (PLAYING, "seconds")))
     return table
