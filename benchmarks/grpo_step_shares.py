@@ -35,7 +35,7 @@ def shares(ours: Ours) -> list[dict[str, Any]]:
 
     def prefix_alone() -> None:
         cache = DynamicCache()
-        with fast_linear():
+        with fast_linear(head):
             fill(model, cache, input_ids=prefix)
             states: list[Tensor] = [part for layer in cache.layers for part in (layer.keys, layer.values)]
             torch.autograd.backward(states, [torch.ones_like(part) for part in states])

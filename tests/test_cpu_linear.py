@@ -34,7 +34,7 @@ def test_values_and_gradients_are_those_of_double_precision(however_small, sizes
     exact = [part.clone().requires_grad_() for part in given]
     wanted = torch.nn.functional.linear(*exact)
     single = [part.float().requires_grad_() for part in given]
-    with fast_linear():
+    with fast_linear(single[1]):
         found = torch.nn.functional.linear(*single)
     torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-5)
     gradients = torch.autograd.grad(found, single, slope.float())
@@ -45,7 +45,10 @@ def test_values_and_gradients_are_those_of_double_precision(however_small, sizes
 @pytest.mark.skipif(not there, reason="PyTorch was built without oneDNN")
 def test_only_what_fits_goes_through_onednn():
     def ways(x, layer):
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watched, fast_linear():
+        with (
+            torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watched,
+            fast_linear(torch.ones(1)),
+        ):
             layer(x)
         return {event.key for event in watched.key_averages()} & {"mkldnn::_linear_pointwise", "aten::linear"}
 
@@ -58,7 +61,7 @@ def test_only_what_fits_goes_through_onednn():
 def test_frozen_weights_get_no_gradient(however_small):
     layer = torch.nn.Linear(8, 4).requires_grad_(False)
     x = torch.ones(20, 8, requires_grad=True)
-    with fast_linear():
+    with fast_linear(x):
         layer(x).sum().backward()
     assert layer.weight.grad is None
     torch.testing.assert_close(x.grad, layer.weight.sum(0).expand(20, 8))

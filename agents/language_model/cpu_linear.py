@@ -67,11 +67,14 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     )
 
 
-def fast_linear() -> AbstractContextManager[Any]:
+def fast_linear(like: Tensor) -> AbstractContextManager[Any]:
     """Large linear layers inside of the block go through oneDNN: float32 on a CPU, from `LEAST` on; all others are as they were.
 
     A backward pass within the block does likewise, and so does a later one of what was computed within. Where PyTorch was built
     without oneDNN, nothing changes.
+
+    Args:
+        like: a weight of the model; if it is of another type or elsewhere, nothing changes.
     """
     there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return _Mode() if there else nullcontext()
+    return _Mode() if there and like.dtype == torch.float32 and like.device.type == "cpu" else nullcontext()

@@ -93,7 +93,8 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
     """
     from transformers import DynamicCache
 
-    device = next(model.parameters()).device
+    weight = next(model.parameters())
+    device = weight.device
     # The window of sliding attention counts places in the cache, padding between two levels among them.
     share = groups is not None and not slides(model)
     levels = plan(prompts, groups or ()) if share else [Level(tuple(prompts), (0,) * len(prompts))]
@@ -117,7 +118,7 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
             "position_ids": positions,
             "past_key_values": cache,
         }
-        with fast_linear():
+        with fast_linear(weight):
             if depth + 1 < len(levels):
                 fill(model, **inputs)
             else:

@@ -38,7 +38,7 @@ class _Selected(torch.autograd.Function):
         pieces = zip(
             hidden.split(CHUNK), targets.split(CHUNK), norms.split(CHUNK), gradients[0].split(CHUNK), strict=True
         )
-        with fast_linear():
+        with fast_linear(weight):
             for part, wanted, norm, gradient in pieces:
                 logits = linear(part, weight).float() / ctx.temperature
                 slope = -(logits - norm[:, None]).exp_()
@@ -69,5 +69,5 @@ def selected_log_probs(hidden: Tensor, weight: Tensor, targets: Tensor, temperat
     Returns:
         (N,) float32 natural logarithms; the sums over the vocabulary are in float32 whatever the weights are.
     """
-    with fast_linear():
+    with fast_linear(weight):
         return _Selected.apply(hidden, weight, targets, temperature)

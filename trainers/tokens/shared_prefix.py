@@ -32,13 +32,14 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
     Returns:
         One (n,) float32 tensor per row, n the length of its completion.
     """
-    device = next(model.parameters()).device
+    weight = next(model.parameters())
+    device = weight.device
     shared = common_prefix([row.prompt for row in rows]) if share and len(rows) > 1 else 0
     read = [shared] * len(rows)
     cache = DynamicCache()
     mask = torch.ones(len(rows), shared, dtype=torch.int64, device=device)
     given: dict[str, Any] = {"use_cache": False}
-    with fast_linear():
+    with fast_linear(weight):
         if shared:
             fill(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
             cache.batch_repeat_interleave(len(rows))
