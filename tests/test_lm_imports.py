@@ -42,3 +42,19 @@ except SettingsError as error:
 """
     done = run(BLOCK + code)
     assert "needs torch and transformers: pip install -e '.[train,lm]'" in done.stdout, done.stderr
+
+
+def test_a_reader_in_the_process_names_what_is_missing():
+    code = """
+import sys
+from memenvs.errors import SettingsError
+from memenvs.reading import make_reader
+print("torch" in sys.modules)
+try:
+    make_reader("local:somewhere")
+except SettingsError as error:
+    print(error)
+"""
+    done = run(BLOCK + code)
+    assert done.stdout.startswith("False\n"), done.stderr
+    assert "needs torch and transformers: pip install -e '.[train,lm]'" in done.stdout
