@@ -8,6 +8,7 @@ A term is NaN where it needs a question whose reading failed, and finite everywh
 * `outcome` - r_global, at the last step or spread evenly.
 * `chunk` - chunk-level step reward.
 * `evidence` - evidence-anchored attribution.
+* `uncited` - no term: how many questions attribution by citation finds no items for.
 * `fmt` - share of valid operations.
 * `compression` - 1 - L(M_T) / sum_t L(c_t).
 """
@@ -81,7 +82,8 @@ def attribution(
 
     Args:
         record: a finished episode.
-        evidence: M_j is what was ``"retrieved"`` (the paper's formula) or what the reader ``"cited"`` (its abstract's words).
+        evidence: M_j is what was ``"retrieved"`` (the paper's formula) or what the reader ``"cited"`` (its abstract's words). A
+            reader that cites nothing valid leaves M_j empty; `uncited` counts that.
         phi: items are credited to their ``"last_write"`` or to the step that ``"created"`` them.
         empty: a question with s_j > 0 and empty M_j gives its s_j / n to nobody (``"lose"``, the paper's formula) or to all
             steps evenly (``"uniform"``, which conserves r_global).
@@ -139,6 +141,14 @@ def evidence(
     factor = record.T if scale == "mean" else 1
     even = (1 - beta) * record.r_global / record.T
     return tuple(factor * (even + beta * share) for share in attribution(record, evidence, phi, empty))
+
+
+def uncited(record: EpisodeRecord) -> int:
+    """Global questions that were answered from at least one item without citing any: with ``evidence="cited"`` M_j is empty."""
+    return sum(
+        question.prediction is not None and bool(question.retrieved) and not question.evidence_ids
+        for question in record.questions
+    )
 
 
 def fmt(record: EpisodeRecord, empty_ops: float = 0.0) -> Terms:
