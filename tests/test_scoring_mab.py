@@ -9,7 +9,7 @@ import pytest
 from memenvs.errors import DataError, ScorerError
 from memenvs.scoring import score
 from memenvs.scoring.mab import post_process
-from memenvs.scoring.recsys import clean, load_entities, nearest, recall, recommendations, title
+from memenvs.scoring.recsys import Titles, clean, load_entities, recall, recommendations, title
 
 ENTITIES = {
     "<http://dbpedia.org/resource/Up_(2009_film)>": 2,
@@ -75,8 +75,9 @@ def test_titles_are_found_in_a_reply():
 
 
 def test_the_nearest_title_counts_and_ties_do_not_hang_on_hashing():
-    assert nearest("the matriks", ["Up", "The Matrix"]) == "The Matrix"
-    assert nearest("", ["It", "The Matrix", "Up"]) == nearest("", ["Up", "It", "The Matrix"]) == "Up"
+    assert Titles({"Up": 0, "The Matrix": 1}).nearest(["the matriks"]) == ["The Matrix"]
+    for order in (["It", "The Matrix", "Up"], ["Up", "It", "The Matrix"]):
+        assert Titles({name: number for number, name in enumerate(order)}).nearest([""]) == ["Up"]
 
 
 def test_recall_at_k():

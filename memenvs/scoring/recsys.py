@@ -13,12 +13,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from memenvs.errors import DataError, ScorerError
 
 CUTOFFS = (1, 5, 10)
 """The k of recall@k."""
+_LINES_AT_ONCE = 64
+"""With the 31,161 published titles, 8 MB of distances."""
+_LINES_KEPT = 100_000
+"""Replies repeat each other's titles: so many lines are remembered with their nearest title."""
 
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _NUMBER = re.compile(r"^\d+[.)、]?\s*[-—–]?\s*")
@@ -62,17 +67,52 @@ def recommendations(reply: str) -> list[str]:
     return [clean(line.strip()) for line in (after if numbered else reply.replace(",", "\n")).split("\n")]
 
 
-def nearest(written: str, titles: Sequence[str]) -> str:
-    """The title with the smallest edit distance, lower-cased; of several the last in the order of the alphabet.
+class Titles:
+    """A table of titles, made once for all predictions.
 
-    Raises:
-        ScorerError: rapidfuzz is not installed.
+    Args:
+        entities: entity names or URIs to ids.
     """
-    try:
-        from rapidfuzz.distance import Levenshtein
-    except ImportError as error:
-        raise ScorerError("recommendations need the library rapidfuzz: pip install -e '.[bench]'") from error
-    return max(titles, key=lambda known: (-Levenshtein.distance(written.lower(), known.lower()), known))
+
+    def __init__(self, entities: Mapping[str, int]) -> None:
+        self.by_id = {number: title(entity) for entity, number in entities.items()}
+        """Id -> title."""
+        self.by_text = {str(number): known for number, known in self.by_id.items()}
+        """The same, ids as texts."""
+        # Of equally near titles the first of this order is taken, which is the last of the alphabet.
+        self._known = sorted(set(self.by_id.values()), reverse=True)
+        self._lowered = [known.lower() for known in self._known]
+        self._found: dict[str, str] = {}
+
+    def nearest(self, lines: Sequence[str]) -> list[str]:
+        """For each line the title with the smallest edit distance, lower-cased; of several the last in the order of the alphabet.
+
+        Raises:
+            ScorerError: rapidfuzz is not installed.
+        """
+        try:
+            from rapidfuzz.distance import Levenshtein
+            from rapidfuzz.process import cdist
+        except ImportError as error:
+            raise ScorerError("recommendations need the library rapidfuzz: pip install -e '.[bench]'") from error
+        if len(self._found) > _LINES_KEPT:
+            self._found.clear()
+        new = [line for line in dict.fromkeys(lines) if line not in self._found]
+        for start in range(0, len(new), _LINES_AT_ONCE):
+            some = new[start : start + _LINES_AT_ONCE]
+            distances = cdist([line.lower() for line in some], self._lowered, scorer=Levenshtein.distance)
+            self._found.update((line, self._known[at]) for line, at in zip(some, distances.argmin(axis=1), strict=True))
+        return [self._found[line] for line in lines]
+
+
+def titles_of(entities: Mapping[str, int]) -> Titles:
+    """The titles of a table; for a table with the same content the same object."""
+    return _titles(tuple(entities.items()))
+
+
+@lru_cache(maxsize=4)
+def _titles(entities: tuple[tuple[str, int], ...]) -> Titles:
+    return Titles(dict(entities))
 
 
 def recall(
@@ -91,15 +131,14 @@ def recall(
     Raises:
         ScorerError: the answer is empty or names an id that is not in the table, or rapidfuzz is missing.
     """
-    by_id = {number: title(entity) for entity, number in entities.items()}
+    table = titles_of(entities)
     try:
-        right = [by_id[int(number)] for number in answer]
+        right = [table.by_id[int(number)] for number in answer]
     except (KeyError, ValueError) as error:
         raise ScorerError(
-            f"expected ids of the table of {len(by_id)} titles as the answer, got {list(answer)}"
+            f"expected ids of the table of {len(table.by_id)} titles as the answer, got {list(answer)}"
         ) from error
     if not right:
         raise ScorerError("expected at least one right title, got none")
-    titles = tuple(dict.fromkeys(by_id.values()))
-    named = [nearest(written, titles) for written in recommendations(reply)]
+    named = table.nearest(recommendations(reply))
     return {f"recsys_recall@{k}": sum(film in named[:k] for film in right) / len(right) for k in CUTOFFS}, named, right

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from memenvs.scoring.metrics import normalize
-from memenvs.scoring.recsys import title
+from memenvs.scoring.recsys import titles_of
 
 CUTOFF = 5
 """Lines that count, as in the published recall@5."""
@@ -39,7 +39,7 @@ def titles_recall(prediction: str, references: Sequence[str], entities: Mapping[
         references: right titles; or their numbers in the table, which only the table can tell from a title such as "1917".
         entities: the table (`recsys.load_entities`): references that are its numbers become titles.
     """
-    by_id = {str(number): title(entity) for entity, number in (entities or {}).items()}
+    by_id = titles_of(entities).by_text if entities else {}
     right = {normalize(_PARENTHESES.sub(" ", by_id.get(reference, reference))) for reference in references} - {""}
     lines = [f" {line} " for line in named(prediction)[:CUTOFF]]
     return sum(any(f" {one} " in line for line in lines) for one in right) / len(right) if right else 0.0
