@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memenvs.memory.token_counters import token_counter
+from memenvs.record import EpisodeRecord, ReadingRecord
 from trainers.suites.averages import averages
+from trainers.suites.catalogue import find_suite
 from trainers.suites.published_results import PUBLISHED
 from trainers.suites.suite import Column, Suite
-from trainers.suites.summary import Cell, Summary
-from trainers.suites.table import arm_row
+from trainers.suites.summary import Cell, Summary, summarise
+from trainers.suites.table import arm_row, column_names
 
 
 def suite(unit="stream", *columns):
@@ -133,3 +136,33 @@ def test_means_of_published_rows_that_the_papers_print_otherwise():
     }
     # As recomputed from the printed columns by others than this code.
     assert differing == {"MemAgent": 0.226, "Mem-alpha": 0.619, "Long-Context": 0.480, "RAG-Top2": 0.532}
+
+
+def asked(source, *scores):
+    """A stream whose questions of this source have these scores."""
+    question = ReadingRecord("Who?", ("R",), source, (), (), "R", None)
+    record = EpisodeRecord("s", source, "f", (), (question,) * len(scores), ())
+    return summarise(record, scores, find_suite("longmemeval"), token_counter("words"))
+
+
+def test_longmemeval_counts_abstention_within_its_type_and_shows_it_beside():
+    """The six accuracies, task average, overall and abstention accuracy of print_qa_metrics.py, by hand."""
+    own = find_suite("longmemeval")
+    summaries = [
+        asked("longmemeval-multi-session", 1.0, 1.0, 0.0),
+        asked("longmemeval-abstention-multi-session", 0.0),
+        asked("longmemeval-temporal-reasoning", 1.0, 1.0),
+        asked("longmemeval-abstention-temporal-reasoning", 1.0),
+    ]
+    names = column_names(own, [summaries])
+    assert names == ["temporal-reasoning", "multi-session", "abstention"]
+    row = arm_row("x", "agent", summaries, names, own)
+    assert {name: cell["score"] for name, cell in row["subtasks"].items()} == {
+        "multi-session": 0.5,
+        "temporal-reasoning": 1.0,
+        "abstention": 0.5,
+    }
+    assert row["of_subtasks"]["score"] == 0.75
+    assert row["of_subtasks"]["over"] == ["temporal-reasoning", "multi-session"]
+    assert row["of_units"]["score"] == pytest.approx(5 / 7)
+    assert (row["questions"], row["scored"]) == (7, 7), "no question twice"

@@ -112,7 +112,9 @@ def remarks(
     yield from _missing(rows)
     for source, why in facts["refused"].items():
         yield f"refused: {source}: {why}"
-    if others := [column for column in names if not suite.is_published(column)]:
+    if also := [column for column in names if suite.is_also(column)]:
+        yield f"in no average, for its questions count in their sub-tasks: {', '.join(also)}"
+    if others := [column for column in names if not suite.is_published(column) and not suite.is_also(column)]:
         yield f"in no average, for the published table has no such column: {', '.join(others)}"
     of = f"of {facts['streams']} streams"
     for arm, reasons in facts["unavailable"].items():

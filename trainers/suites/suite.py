@@ -37,6 +37,8 @@ class Suite:
     """Scoring profile of the published code."""
     columns: tuple[Column, ...]
     """The sub-tasks, in the paper's order."""
+    also: tuple[Column, ...] = ()
+    """Columns of questions that count in a sub-task already (LongMemEval's abstention): shown, and in no average."""
     retrieval: str = "default"
     """Retrieval profile of the published code."""
     k: int = 10
@@ -58,6 +60,15 @@ class Suite:
         """The sub-task of a question: the one whose source fits best, else one of its own that is in no published average."""
         fitting = [(len(s), c) for c in self.columns for s in c.sources if source == s or source.startswith(s)]
         return max(fitting, key=lambda found: found[0])[1] if fitting else Column(source, (source,))
+
+    def names(self, source: str) -> list[str]:
+        """The columns in which a question of this source is shown: its sub-task, and what is also made of it."""
+        also = [column.name for column in self.also if any(source.startswith(own) for own in column.sources)]
+        return [self.column(source).name, *also]
+
+    def is_also(self, name: str) -> bool:
+        """Whether the questions of the column of this name count in a sub-task already."""
+        return any(column.name == name for column in self.also)
 
     def is_published(self, name: str) -> bool:
         """Whether a column of this name is part of the published table."""

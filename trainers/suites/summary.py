@@ -64,12 +64,13 @@ def summarise(record: EpisodeRecord, scores: Sequence[float | Missing], suite: S
     """
     cells: dict[str, Cell] = {}
     for question, score in zip(record.questions, scores, strict=True):
-        cell = cells.setdefault(suite.column(question.source).name, Cell())
-        if isinstance(score, Missing):
-            cell.missing[score.value] += 1
-        else:
-            cell.total += score
-            cell.scored += 1
+        for name in suite.names(question.source):
+            cell = cells.setdefault(name, Cell())
+            if isinstance(score, Missing):
+                cell.missing[score.value] += 1
+            else:
+                cell.total += score
+                cell.scored += 1
     return Summary(
         stream=record.stream_id,
         stratum=record.source,

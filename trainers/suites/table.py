@@ -26,7 +26,8 @@ AVERAGES = {"of_subtasks": "mean of sub-tasks", "of_groups": "mean of groups", "
 def column_names(suite: Suite, every: Sequence[Sequence[Summary]]) -> list[str]:
     """The sub-tasks that were played, the published ones in the paper's order; of a table with published rows all its columns."""
     found = {name for summaries in every for summary in summaries for name in summary.cells}
-    ordered = [column.name for column in suite.columns if suite.published or column.name in found]
+    columns = (*suite.columns, *suite.also)
+    ordered = [column.name for column in columns if suite.published or column.name in found]
     return ordered + sorted(found - set(ordered))
 
 
@@ -47,8 +48,9 @@ def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[
     """
     numbers = averages(summaries, names, suite)
     cells = {name: sum((s.cells[name] for s in summaries if name in s.cells), Cell()) for name in names}
-    missing: Counter[str] = sum((cell.missing for cell in cells.values()), Counter())
-    scored = sum(cell.scored for cell in cells.values())
+    once = [cell for name, cell in cells.items() if not suite.is_also(name)]
+    missing: Counter[str] = sum((cell.missing for cell in once), Counter())
+    scored = sum(cell.scored for cell in once)
     return {
         "agent": name,
         "kind": kind,
