@@ -78,6 +78,13 @@ def test_an_answer_does_not_depend_on_what_is_read_beside_it(folder, penalty, tm
     assert reader(model, batch=16).read(READINGS[::-1]) == alone[::-1]
 
 
+def test_a_models_own_way_of_sampling_is_left_out(folder, tmp_path):
+    saved_model(tmp_path)
+    own = {"eos_token_id": 2, "do_sample": True, "temperature": 2.0, "top_p": 0.3, "num_beams": 3, "max_length": 5}
+    (tmp_path / "generation_config.json").write_text(json.dumps(own))
+    assert reader(tmp_path).read(READINGS) == reader(folder).read(READINGS)
+
+
 def test_the_same_question_of_the_same_texts_is_read_once(folder):
     asked = reader(folder)
     renamed = Reading(READINGS[0].question, tuple((f"x{i}", text) for i, text in ITEMS), "squad")

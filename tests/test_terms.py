@@ -89,13 +89,13 @@ def test_a_scored_question_whose_citation_is_empty_is_lost_under_cited():
     record = episode([step(0)], [reading(1.0, [A], cited=())])
     assert terms.attribution(record, evidence="cited") == (0.0,)
     assert terms.attribution(record, evidence="cited", empty="uniform") == (1.0,)
+    assert terms.attribution(record, evidence="retrieved") == (1.0,)
 
 
 def test_questions_answered_from_items_without_a_citation_are_counted():
     questions = [reading(1.0, [A], cited=()), reading(0.0, [A, B], cited=()), reading(1.0, [A, B], cited=("b",))]
     questions += [reading(0.5), reading(None, [A], cited=())]  # nothing to cite; no answer
     assert terms.uncited(episode([step(0)], questions)) == 2
-    assert terms.attribution(record, evidence="retrieved") == (1.0,)
 
 
 def test_format_counts_valid_operations_and_empty_messages():

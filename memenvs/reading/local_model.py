@@ -6,7 +6,6 @@ It is asked as `memenvs.endpoint.ChatEndpoint` is, so that a reader cannot tell 
 from __future__ import annotations
 
 import json
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,7 +39,6 @@ class LocalModel:
         """What was asked, and how many tokens that took; equal conversations are read once."""
         self._weights = shared_weights(settings)
         self._known: OrderedDict[str, Reply] = OrderedDict()
-        self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
         return type(self), (self.settings,)
@@ -62,7 +60,7 @@ class LocalModel:
         """
         keys = [json.dumps([dict(message) for message in messages]) for messages in conversations]
         found: dict[str, Reply | Failure] = {}
-        with self._lock:
+        with self._weights.lock:
             new = {key: c for key, c in zip(keys, conversations, strict=True) if key not in self._known}
             found |= {key: self._known[key] for key in keys if key in self._known}
             prompts: dict[str, list[int]] = {}
@@ -118,7 +116,7 @@ class LocalModel:
                 raise EndpointError(f"the answer {answer!r} has no token of its own; give a text that is not empty")
             asked[place] = whole, own
         found: dict[int, tuple[float, ...]] = {}
-        with self._lock:
+        with self._weights.lock:
             for part in _parts({place: tokens for place, (tokens, _) in asked.items()}, self.settings.batch):
                 rows = self._weights.log_probs([asked[place] for place in part])
                 found |= dict(zip(part, rows, strict=True))

@@ -34,6 +34,8 @@ class Weights:
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
+        self.lock = threading.Lock()
+        """One asks at a time: readers of one model share it."""
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         ends = model.generation_config.eos_token_id
         known = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
@@ -119,7 +121,9 @@ def greedy_settings(settings: Any, most: int, ends: list[int]) -> Any:
 
     own = {name: value for name, value in settings.to_diff_dict().items() if name not in _OF_SAMPLING}
     pad = settings.pad_token_id if settings.pad_token_id is not None else (ends or [0])[0]
-    return GenerationConfig(**own, do_sample=False, max_new_tokens=most, eos_token_id=ends or None, pad_token_id=pad)
+    return GenerationConfig(
+        **own, do_sample=False, num_beams=1, max_new_tokens=most, eos_token_id=ends or None, pad_token_id=pad
+    )
 
 
 _WEIGHTS: weakref.WeakValueDictionary[str, Weights] = weakref.WeakValueDictionary()
