@@ -10,7 +10,7 @@ from memenvs.scoring import JudgeError
 from trainers.judging import Verdicts
 from trainers.rescoring import Missing
 from trainers.suites.kept import KeptRecords
-from trainers.suites.scoring import Scorer, score_file
+from trainers.suites.scoring import Scorer, score_file, score_files
 from trainers.suites.suite import Column, Suite
 
 SUITE = Suite("tiny", "", "builtin", "test", "mab", (Column("A", ("icl",)), Column("B", ("longmemeval_s",))))
@@ -74,3 +74,16 @@ def test_scores_are_written_into_the_file_and_summed_up(silent_on, tmp_path):
     score_file(kept, SUITE, Scorer("corrected"), count_tokens)
     assert [[q.score for q in r.questions] for r in kept] == [[1.0, 1.0]] * 2
     assert all("judge" not in r.settings for r in kept)
+
+
+def test_scoring_tells_how_far_it_is(tmp_path):
+    files = {arm: KeptRecords(tmp_path / f"{arm}.jsonl") for arm in ("x", "y")}
+    for index, arm in enumerate("xxy"):
+        files[arm].append(record("icl_nlu", index=index))
+    told = []
+    every = score_files(files, SUITE, Scorer("mab"), count_tokens, lambda arm, scored: told.append((arm, scored)))
+    assert told == [("x", 0), ("x", 1), ("x", 2), ("y", 0), ("y", 1)]
+    assert {arm: [own.cells["A"].total for own in found] for arm, found in every.items()} == {
+        "x": [1.0, 1.0],
+        "y": [1.0],
+    }

@@ -6,8 +6,9 @@ is counted. It is never a 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from memenvs.memory.tokens import TokenCounter
 from memenvs.record import EpisodeRecord
@@ -43,7 +44,33 @@ class Scorer:
         return scores
 
 
-def score_file(kept: KeptRecords, suite: Suite, scorer: Scorer, count: TokenCounter) -> list[Summary]:
+def score_files(
+    files: Mapping[str, KeptRecords],
+    suite: Suite,
+    scorer: Scorer,
+    count: TokenCounter,
+    report: Callable[[str, int], None],
+) -> dict[str, list[Summary]]:
+    """`score_file` of every arm.
+
+    Args:
+        files: name of the arm -> its records.
+        suite: see `score_file`.
+        scorer: see `score_file`.
+        count: see `score_file`.
+        report: told the arm and how many of its episodes are scored: when an arm begins, which is when its judge is asked, and
+            after each episode.
+    """
+    return {arm: score_file(kept, suite, scorer, count, partial(report, arm)) for arm, kept in files.items()}
+
+
+def score_file(
+    kept: KeptRecords,
+    suite: Suite,
+    scorer: Scorer,
+    count: TokenCounter,
+    report: Callable[[int], None] = lambda scored: None,
+) -> list[Summary]:
     """Score the records of one arm, write the scores into their file, and sum the episodes up.
 
     Args:
@@ -51,7 +78,9 @@ def score_file(kept: KeptRecords, suite: Suite, scorer: Scorer, count: TokenCoun
         suite: says which sub-task a question belongs to.
         scorer: whose rules.
         count: counts the tokens of memories.
+        report: told how many episodes are scored, before the first and after each.
     """
+    report(0)
     judge = {} if scorer.verdicts is None else {"judge": scorer.verdicts.judge.name}
     if scorer.verdicts is not None:
         scorer.verdicts.ask(kept, [scorer.profile])
@@ -61,6 +90,7 @@ def score_file(kept: KeptRecords, suite: Suite, scorer: Scorer, count: TokenCoun
         for record in kept:
             scores = scorer.scores(record)
             summaries.append(summarise(record, scores, suite, count))
+            report(len(summaries))
             changed = with_scores(record, scorer.profile, scores)
             yield replace(changed, settings={k: v for k, v in changed.settings.items() if k != "judge"} | judge)
 
