@@ -1,4 +1,4 @@
-"""Hindsight: an upper anchor that knows the questions."""
+"""Hindsight: an anchor that knows the questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ class Hindsight(Control):
     """Stores exactly the evidence of the global questions, at the step where it stands, the most asked first.
 
     What it stores does not go stale: statements that are superseded later are no evidence. Where a stream does not tell
-    the evidence, the sentences that hold one of a question's acceptable answers stand in for it.
+    the evidence, the sentences that hold one of a question's acceptable answers, word for word, stand in for it.
+
+    An upper anchor only where evidence is named. Elsewhere it may keep outdated statements, and it keeps nothing for an answer that
+    no sentence holds: a summary, or a count.
 
     Args:
         limits: see `Control`.

@@ -165,6 +165,15 @@ def test_hindsight_stores_the_evidence_the_most_asked_first():
         Hindsight().reset(0)
 
 
+def test_hindsight_without_named_evidence_keeps_outdated_answers_and_nothing_of_a_summary():
+    stream = stream_of(
+        ["Oslo has 3 bridges.", "Oslo has 4 bridges. Rome has 13."], [Question("How many?", ("3",), "test")]
+    )
+    assert play(Hindsight(), stream)[0] == ["Oslo has 3 bridges.", "Rome has 13."]
+    summary = Question("Summarise.", ("Oslo, Rome, bridges",), "test")
+    assert play(Hindsight(), stream_of(["Oslo has 3 bridges.", "Rome has 13."], [summary]))[0] == []
+
+
 def test_limits_below_one_are_refused():
     with pytest.raises(SettingsError, match="max_operations must be at least 1"):
         KeepEverything(max_operations=0)
