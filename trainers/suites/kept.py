@@ -62,12 +62,15 @@ class KeptRecords:
     def replace(self, records: Iterable[EpisodeRecord]) -> None:
         """Put other records in place of all: after a kill the file holds either the old or the new ones."""
         beside = self.path.with_suffix(".tmp")
-        with beside.open("wb") as file:
-            for record in records:
-                file.write(record.to_json().encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
+        try:
+            with beside.open("wb") as file:
+                for record in records:
+                    file.write(record.to_json().encode("ascii") + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def index_of(record: EpisodeRecord) -> int:
