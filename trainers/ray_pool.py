@@ -287,7 +287,7 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         raise SettingsError(
             f"cannot work with a Ray at {address or 'this machine'}: {error}. A cluster is started with ray start --head and "
-            "joined with ray start --address=HEAD:6379; without an address this machine is used alone"
+            "joined with ray start --address=HEAD:6379; where it wants a token, RAY_AUTH_TOKEN must be its own (docs/scaling.md)"
         ) from error
 
 
