@@ -87,4 +87,4 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     )
     assert len(list((tmp_path / "suite" / "records").glob("*.jsonl"))) == 1
     with pytest.raises(SystemExit, match="resume"):
-        main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "seed0"), "--out", str(run)])
+        main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "2x32-seed0"), "--out", str(run)])

@@ -189,3 +189,36 @@ def test_a_teacher_names_no_item_that_the_prompt_hides(model):
     shown = load_policy(model, task="", memory_tokens=500, dialect="sentences")
     written = [shown.lm.decode(row.completion) for row in teacher_rows(env, teacher, shown, range(12))]
     assert any("UPDATE" in message for message in written)
+
+
+@pytest.mark.parametrize("sampler", ["npr", "zero_variance", "dynamic", "many"])
+def test_samplers_that_are_not_refused_run(settings, sampler, tmp_path):
+    settings = replace(
+        settings,
+        lm=replace(settings.lm, warm_start=None),
+        updates=1,
+        pool=4,
+        slots=Slots(sampler=sampler),
+        group_size=2,
+    )
+    train(settings, tmp_path, tensorboard=False)
+    assert read_metrics(tmp_path / "metrics.csv")[-1]["update"] == 1
+
+
+def test_half_precision_is_for_adapters_and_adapters_are_not_trained_upon(settings, tmp_path):
+    with pytest.raises(SettingsError, match="lora_rank"):
+        replace(settings.lm, dtype="bfloat16")
+    adapted = replace(settings, lm=replace(settings.lm, lora_rank=2, warm_start=None), updates=1)
+    train(adapted, tmp_path / "first", tensorboard=False)
+    folder = next((tmp_path / "first").glob("checkpoint-*"))
+    with pytest.raises(SettingsError, match="merge"):
+        TokenParts(replace(adapted, lm=replace(adapted.lm, model=str(folder))))
+
+
+def test_a_refused_resume_changes_nothing(settings, tmp_path):
+    settings = replace(settings, lm=replace(settings.lm, warm_start=None), updates=1)
+    train(settings, tmp_path, tensorboard=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(DataError, match="other settings"):
+        train(replace(settings, learning_rate=0.5), tmp_path, resume=True, tensorboard=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

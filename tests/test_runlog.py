@@ -49,3 +49,9 @@ def test_tensorboard_events_are_written(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("a")] == [(0, 0.5), (1, 0.25)]
+
+
+def test_a_kill_before_the_first_new_line_leaves_the_old_ones(tmp_path):
+    write(tmp_path, None, range(3))
+    RunLog(tmp_path, ("a", "b"), 1, tensorboard=False)  # and nothing is ever written
+    assert [line["update"] for line in read_metrics(tmp_path / "metrics.csv")] == [0, 1]

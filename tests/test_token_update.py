@@ -7,7 +7,7 @@ import torch
 
 transformers = pytest.importorskip("transformers")
 
-from memenvs.errors import SettingsError  # noqa: E402
+from memenvs.errors import MemenvsError, SettingsError  # noqa: E402
 from trainers.slots.aggregation import AggregationSettings  # noqa: E402
 from trainers.slots.choices import SLOTS, Slots, resolve  # noqa: E402
 from trainers.slots.ratios import RatioSettings  # noqa: E402
@@ -146,3 +146,11 @@ def test_the_learning_rate_rises_and_falls():
 def test_a_warm_start_without_rows_is_refused(model):
     with pytest.raises(SettingsError, match="play a teacher"):
         warm_start(model, [])
+
+
+def test_an_infinite_advantage_stops_the_run_and_leaves_the_weights(model):
+    rows = [TokenRow(row.prompt, row.completion, row.old, float("inf"), row.stream, row.step) for row in drawn(model)]
+    before = weights(model)
+    with pytest.raises(MemenvsError, match="not finite"):
+        update(model, torch.optim.SGD(model.parameters(), lr=0.1), rows, Slots().filled)
+    assert torch.equal(weights(model), before)

@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 
 from trl import GRPOConfig
 
+from agents.language_model.policy import load_policy
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.errors import SettingsError
 from memenvs.streams import load
@@ -23,6 +24,7 @@ from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+from trainers.tokens.shared_prefix import row_log_probs
 from trainers.tokens.update import TokenObjective, UpdateSettings, log_prob_table
 from trainers.trl_adapter import MemoryGRPOTrainer
 
@@ -76,15 +78,20 @@ def test_the_loss_of_a_batch_is_ours(settings, theirs, ours, tmp_path):
         for row, values, weight in zip(rows, old, weights, strict=True)
     ]
     slots = Slots(aggregation=ours).filled
+    trainer.policy.lm.model.eval()
     objective = TokenObjective(slots, weighted, UpdateSettings(max_tokens=12))
-    new = [values[: len(row.completion)] for row, values in zip(rows, old, strict=True)]
-    wanted = -float(objective(new, list(range(6)), None, None))
+    new = [row_log_probs(trainer.model, [row])[0] for row in rows]
+    wanted = -objective(new, list(range(6)), None, None)
+    gradient = torch.autograd.grad(wanted, list(trainer.model.parameters()))
     trainer.current_gradient_accumulation_steps = 1
     batch = trainer.batch(list(zip(rows, weights.tolist(), strict=True)))
-    with torch.no_grad():
-        found = float(trainer._compute_loss(trainer.model.train(), batch))
-    assert found == pytest.approx(wanted, abs=1e-4)
-    assert abs(wanted) > 1e-3
+    found = trainer._compute_loss(trainer.model.train(), batch)
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), abs=1e-4)
+    # At the weights that drew the tokens every ratio is 1, so the loss says little; its gradient says all.
+    theirs = torch.autograd.grad(found, list(trainer.model.parameters()))
+    one, other = (torch.cat([part.flatten() for part in parts]) for parts in (gradient, theirs))
+    assert (one - other).norm() < 1e-4 * one.norm()
+    assert one.norm() > 1e-3
 
 
 def test_a_rollouts_steps_are_rows_with_prompts_of_their_own(settings, tmp_path):
@@ -101,7 +108,9 @@ def test_a_rollouts_steps_are_rows_with_prompts_of_their_own(settings, tmp_path)
 
 
 def test_rows_that_do_not_divide_are_filled_up_with_empty_ones(settings, tmp_path):
-    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, per_device_train_batch_size=2, steps_per_generation=2))
+    trainer = MemoryGRPOTrainer(
+        settings, arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2)
+    )
     batch = trainer.batch([(TokenRow((5, 6), (7,)), 1.0), (TokenRow((5,), (7, 8)), 2.0), (TokenRow((5,), (9,)), 3.0)])
     assert batch["completion_mask"].sum(1).tolist() == [1, 2, 1, 0]
     assert batch["prompt_ids"][0].tolist() == [5, 6]
@@ -110,16 +119,37 @@ def test_rows_that_do_not_divide_are_filled_up_with_empty_ones(settings, tmp_pat
     assert float(batch["num_items_in_batch"]) == 4
 
 
-def test_training_moves_the_model(settings, tmp_path):
-    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, learning_rate=1e-3))
+def test_training_moves_the_model_and_keeps_how_it_is_asked(settings, tmp_path):
+    class Paid(MemoryGRPOTrainer):
+        """Random messages may all be worth the same; here the first rollout of a group is worth more."""
+
+        def advantages(self, played):
+            return {one.number: (1.0 if one.number == 0 else -1.0,) * 4 for one in played}
+
+    trainer = Paid(settings, arguments(tmp_path, learning_rate=1e-3))
     before = torch.cat([parameter.detach().clone().flatten() for parameter in trainer.model.parameters()])
     trainer.train()
     after = torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()])
     line = trainer.state.log_history[0]
     assert 0 <= line["r_global"] <= 1
     assert line["failures"] == 0
-    # Rewards of random messages may be equal, and then there is nothing to learn; the update is then 0.
-    assert (after != before).any() or line["grad_norm"] == 0
+    assert line["grad_norm"] > 0
+    assert (after != before).any()
+    trainer.save_model(str(tmp_path / "saved"))
+    assert load_policy(tmp_path / "saved").prompt == trainer.policy.prompt
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"beta": 0.04}, "beta must be 0"),
+        ({"num_iterations": 2}, "num_iterations must be 1"),
+        ({"num_generations": 2}, "group_size 4 and num_generations 2"),
+    ],
+)
+def test_what_the_rows_do_not_carry_is_refused(settings, given, told, tmp_path):
+    with pytest.raises(SettingsError, match=told):
+        MemoryGRPOTrainer(settings, arguments(tmp_path, **given))
 
 
 def test_slots_that_need_more_than_rewards_are_refused(settings, tmp_path):

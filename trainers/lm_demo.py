@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Any
 
@@ -71,11 +72,14 @@ def main(settings: LMDemoSettings) -> None:
 def _make_model(settings: LMDemoSettings, seed: int) -> None:
     """The random model of a seed, made once."""
     folder = model_folder(settings, seed)
-    if (folder / "tokenizer.json").is_file() and (folder / "model.safetensors").is_file():
+    if folder.is_dir():
         return
     run = run_settings(settings, seed)
     data = run.env.open("train")
     rng = np.random.default_rng([seed, 1])
     streams = [data[int(index)] for index in rng.choice(len(data), 60, replace=False)]
     size = SmallSettings(hidden=settings.hidden, layers=settings.layers, seed=seed)
-    make_small(folder, streams, run.lm.prompt(run.env), size)
+    draft = folder.with_name(f".{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)  # of a killed one
+    make_small(draft, streams, run.lm.prompt(run.env), size)
+    draft.rename(folder)

@@ -73,8 +73,8 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
 
 
 def model_folder(settings: LMDemoSettings, seed: int) -> Path:
-    """Where the random model of a seed is."""
-    return settings.out / "models" / f"seed{seed}"
+    """Where the random model of a seed is; its size is part of the name, so that another size is another model and another run."""
+    return settings.out / "models" / f"{settings.layers}x{settings.hidden}-seed{seed}"
 
 
 def run_folder(settings: LMDemoSettings, seed: int) -> Path:

@@ -88,6 +88,9 @@ class Parts:
     def _make_policy(self) -> Any:
         return CandidatePolicy(policy_settings(self.settings))
 
+    def _forget_texts(self) -> None:
+        self.policy.forget_texts()
+
     def _make_reference(self) -> Any:
         return copy.deepcopy(self.policy)
 
@@ -120,7 +123,7 @@ class Parts:
     def draw(self, update: int) -> Drawn[Group]:
         """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants any."""
         if self.sampler.pool is not None:  # texts come again, which a resumed run would number in another order
-            self.policy.forget_texts()
+            self._forget_texts()
         drawn = gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
         self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
         relived = self._relive(drawn.groups[: drawn.fresh])

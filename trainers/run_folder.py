@@ -73,10 +73,11 @@ def open_run(settings: TrainSettings, folder: Path, resume: bool, parts: Parts) 
     newest = checkpoint.latest(folder)
     if newest is not None and not resume:
         raise DataError(f"{folder} holds a run already ({newest.name}); resume it, or name another folder")
+    finished = None if newest is None else parts.load(newest)  # before anything is written: it may refuse
     folder.mkdir(parents=True, exist_ok=True)
     stated = {"memenvs": __version__} | settings.to_json()
     (folder / "settings.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
-    return None if newest is None else parts.load(newest)
+    return finished
 
 
 def write_result(

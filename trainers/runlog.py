@@ -25,10 +25,15 @@ class RunLog:
         self._columns = ("update", *columns)
         path = folder / "metrics.csv"
         kept = [] if resumed_at is None else [row for row in read_metrics(path) if row["update"] <= resumed_at]
-        self._file = path.open("w", newline="", encoding="utf-8")
+        # A kill before the next line must leave the lines that are kept.
+        draft = path.with_suffix(".tmp")
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows([{k: _text(row.get(k)) for k in self._columns} for row in kept])
+        draft.replace(path)
+        self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, self._columns, extrasaction="ignore")
-        self._writer.writeheader()
-        self._writer.writerows([{k: _text(row.get(k)) for k in self._columns} for row in kept])
         self._board = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter

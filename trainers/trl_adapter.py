@@ -65,8 +65,11 @@ class MemoryGRPOTrainer(GRPOTrainer):
             longest message. A gradient step forwards ``per_device_train_batch_size`` x T rows.
         settings_of_trainer: further arguments of GRPOTrainer, such as ``peft_config`` and ``callbacks``.
 
+    Every process must play streams of the same number of steps where generation is a joint one (FSDP, ZeRO-3, a vLLM server);
+    under plain data parallelism it need not.
+
     Raises:
-        SettingsError: slots that this adapter cannot serve.
+        SettingsError: slots, or settings of TRL, that this adapter cannot serve.
         DataError: there is no such model.
     """
 
@@ -77,6 +80,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
                 f"TRL's trainer takes the groups {', '.join(GROUPS)}, the mix sum and the judge scorer; got "
                 f"{self._slots.group!r}, {self._slots.mix!r} and {self._slots.judge!r}"
             )
+        _check(settings, args)
         own = settings.lm
         lm = CausalLM.from_pretrained(own.model, own.dtype, "cpu")
         sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
@@ -86,6 +90,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
         self._envs: list[gym.Env[Any, Any]] = []
         args.remove_unused_columns = False
         args.temperature, args.top_p, args.max_completion_length = own.temperature, own.top_p, own.max_tokens
+        args.seed, args.num_train_epochs = settings.seed, 1  # every stream once
         streams = settings.updates * settings.streams
         seeds = np.random.default_rng([settings.seed, 0]).choice(2**31, streams, replace=False).tolist()
         super().__init__(
@@ -106,6 +111,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
         weighted = [
             [(row, table[one.number][step]) for step, row in enumerate(own)]
             for one, own in zip(played, rows, strict=True)
+            if not np.isnan(one.outcome)  # a failed rollout teaches nothing
         ]
         self._log(every, rows)
         return self.batch([pair for own in weighted for pair in own])
@@ -191,6 +197,11 @@ class MemoryGRPOTrainer(GRPOTrainer):
             "num_items_in_batch": self.accelerator.gather(count).sum(),
         }
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """TRL's checkpoint, and how the model is asked, so that ``lm:FOLDER`` asks it as it was trained."""
+        super()._save(output_dir, state_dict)
+        self.policy.save_prompt(output_dir or str(self.args.output_dir))
+
     def _log(self, played: Sequence[Played], rows: Sequence[Sequence[TokenRow]]) -> None:
         metrics = self._metrics["train" if self.policy.lm.model.training else "eval"]
         whole = [one for one in played if not np.isnan(one.outcome)]
@@ -199,6 +210,27 @@ class MemoryGRPOTrainer(GRPOTrainer):
             metrics["r_global"].append(float(np.mean([one.outcome for one in whole])))
             metrics["step_reward"].append(float(np.mean([np.mean(one.rewards) for one in whole])))
         metrics["completions/mean_length"].append(float(np.mean([len(row.completion) for own in rows for row in own])))
+
+
+def _check(settings: TokenTrainSettings, args: GRPOConfig) -> None:
+    """Refuse what would be ignored, or what TRL's loss would look for in vain."""
+    own = settings.lm
+    wrong = {
+        "name a model": not own.model,
+        "lora_rank is TRL's here: pass peft_config": own.lora_rank is not None,
+        "there is no warm start here: run memenvs train --agent lm --updates 1 first, or load a warm model": own.warm_start
+        is not None,
+        f"group_size {settings.group_size} and num_generations {args.num_generations} must be equal": settings.group_size
+        != args.num_generations,
+        "beta must be 0: the rows carry no log-probabilities of a reference": args.beta != 0,
+        "num_iterations must be 1 and steps_per_generation at most gradient_accumulation_steps: the rows carry no old "
+        "log-probabilities, so a second pass would have no ratio": args.num_iterations != 1
+        or int(args.steps_per_generation or 1) > args.gradient_accumulation_steps,
+        "with vLLM set vllm_importance_sampling_correction=False: the rows carry no ratios for it": args.use_vllm
+        and args.vllm_importance_sampling_correction,
+    }
+    if found := [told for told, is_wrong in wrong.items() if is_wrong]:
+        raise SettingsError(f"TRL's trainer cannot be used so: {'; '.join(found)}")
 
 
 def _rewards(env: gym.Env[Any, Any], info: Mapping[str, Any], T: int) -> tuple[tuple[float, ...], float]:

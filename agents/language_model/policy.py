@@ -116,6 +116,11 @@ class LanguageModelPolicy:
         """Write model, tokenizer, and how prompts are made and messages end, so that `load_policy` asks it as it was trained."""
         path = Path(folder)
         self.lm.model.save_pretrained(path)
+        self.save_prompt(path)
+
+    def save_prompt(self, folder: str | Path) -> None:
+        """Write all of `save` but the model."""
+        path = Path(folder)
         self.lm.tokenizer.save_pretrained(path)
         told = {
             "prompt": asdict(self.prompt),

@@ -26,7 +26,7 @@ from trainers.slots.types import Array
 from trainers.tokens.optimiser import adam
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
-from trainers.tokens.update import UpdateSettings, log_prob_table, update
+from trainers.tokens.update import UpdateSettings, log_prob_table, padded, update
 
 BASE = "base"
 """Stands for a reference that is the model without its adapters."""
@@ -57,10 +57,18 @@ class TokenParts(Parts):
         logging.disable_progress_bar()  # one for each checkpoint is noise
         torch.manual_seed(self.settings.seed)  # adapters begin at random
         lm = CausalLM.from_pretrained(own.model, own.dtype, own.device)
+        if getattr(lm.model, "peft_config", None):
+            raise SettingsError(
+                f"{own.model} holds adapters, and training would begin without them: merge them first, "
+                "peft.AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload().save_pretrained(another)"
+            )
         if own.lora_rank is not None:
             lm.model = adapted(lm.model, own.lora_rank)
         sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
         return LanguageModelPolicy(lm, own.prompt(self.settings.env), sampling, own.batch)
+
+    def _forget_texts(self) -> None:
+        """Nothing is numbered by its text."""
 
     @property
     def model(self) -> Any:
@@ -123,7 +131,7 @@ class TokenParts(Parts):
         for _ in range(self.settings.epochs):
             line = update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal)
         if self.resets.above is not None and reference is not None:
-            mask = reference != 0
+            mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
             new = log_prob_table(self.model, rows, settings)
             line["kl"] = float(
                 kl_k3(new, reference, torch.zeros_like(new), mask, RegulariserSettings(beta=1.0)).sum() / mask.sum()

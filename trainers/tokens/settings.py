@@ -36,7 +36,7 @@ class LanguageModelSettings:
     micro_batch: int = 8
     """Rows of the update that go through the model together."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the weights."""
+    """Of the weights; half precision with adapters only, which stay in float32."""
     device: str | None = None
     """For instance cuda:1; the first GPU, if there is one, where not given."""
     lora_rank: int | None = None
@@ -58,6 +58,11 @@ class LanguageModelSettings:
             whole(name, getattr(self, name), 1)
         if self.lora_rank is not None:
             whole("lora_rank", self.lora_rank, 1)
+        if self.dtype != "float32" and self.lora_rank is None:
+            raise SettingsError(
+                f"weights in {self.dtype} cannot take steps as small as training's: 0.02 plus 1e-6 is 0.02 again. Train adapters "
+                "beside them (lora_rank=16, which stay in float32), or take dtype float32"
+            )
         if not self.temperature > 0:
             raise SettingsError(f"temperature must be above 0 in training, got {self.temperature}")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from memenvs.errors import SettingsError
+from memenvs.errors import MemenvsError, SettingsError
 from trainers.slots.aggregation import AggregationSettings
 from trainers.slots.choices import Slots, resolve
 from trainers.slots.ratios import RatioSettings
@@ -130,9 +130,25 @@ def update(
             float((values.detach().cpu() - torch.tensor(rows[i].old)).abs().sum())
             for i, values in zip(batch, new, strict=True)
         )
-    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], settings.max_norm)
+    norm = clipped_norm(model.parameters(), settings.max_norm)
     optimiser.step()
     return {"loss": loss, "log_ratio": drift / max(1, seen), "gradient_norm": float(norm)}
+
+
+def clipped_norm(parameters: Iterable[torch.nn.Parameter], most: float) -> float:
+    """Cut the gradient of the trainable parameters to a norm of ``most``; the norm before.
+
+    Raises:
+        MemenvsError: the gradient is not finite, and a step along it would leave nothing of the model.
+    """
+    try:
+        own = [parameter for parameter in parameters if parameter.requires_grad]
+        return float(torch.nn.utils.clip_grad_norm_(own, most, error_if_nonfinite=True))
+    except RuntimeError as error:
+        raise MemenvsError(
+            "the gradient is not finite (an infinite reward, or weights that overflow); the last checkpoint is untouched. Take a "
+            "smaller learning rate or float32"
+        ) from error
 
 
 @torch.no_grad()

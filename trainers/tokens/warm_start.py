@@ -12,6 +12,7 @@ import torch
 from memenvs.errors import SettingsError
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.shared_prefix import row_log_probs
+from trainers.tokens.update import clipped_norm
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def warm_start(
             part = -torch.cat(row_log_probs(model, own)).sum() / tokens
             part.backward()
             loss += float(part.detach())
-        torch.nn.utils.clip_grad_norm_(parameters, settings.max_norm)
+        clipped_norm(parameters, settings.max_norm)
         optimiser.step()
         schedule.step()
         losses.append(loss)
