@@ -24,6 +24,8 @@ Endpoint = Annotated[EndpointOptions, tyro.conf.arg(name="")]
 Agents = Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--agent"])]
 STREAMS = 100
 """Streams of an evaluation without a suite, where no number is given."""
+STILL_OPEN = 3
+"""Exit code of an evaluation of a suite that has something left to try again."""
 
 
 def evaluate(
@@ -39,10 +41,11 @@ def evaluate(
     seed: int = 0,
     out: Path | None = None,
     resume: Literal["auto", "never"] = "auto",
-    published: bool = True,
+    no_published: bool = False,
     revision: str | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     chunk_tokens: str | None = None,
+    memory: Literal["flat", "memalpha", "memalpha-strict"] | None = None,
     records: bool = False,
     workers: int = 0,
     ray: str | None = None,
@@ -85,7 +88,8 @@ def evaluate(
         memenvs evaluate --suite memalpha --agent runs/a --workers 16 --ray auto
 
     An evaluation of a suite that was killed goes on with the same command; questions on which the reader failed are asked again.
-    With another --profile or --judge, its predictions are scored anew without reading again.
+    With another --profile or --judge, its predictions are scored anew without reading again. The exit code is 3 while the same
+    command would try something again: a question, a verdict, or a stream, on which a model failed.
 
     Args:
         agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
@@ -106,11 +110,13 @@ def evaluate(
         out: folder for table.json, table.csv and, if asked for, records; a suite's also gets table.png, runs/<agent>.json and
             always records. runs/evaluation, or runs/<suite>, if not given.
         resume: with a suite, "auto" goes on with what the folder holds, "never" drops it.
-        published: with a suite, show the paper's rows.
+        no_published: with a suite, leave the paper's rows out.
         revision: with a suite, commit, branch or tag of a hub's data set.
         on_error: with a suite, "skip" leaves malformed rows of the data out, and their number goes into the results.
         chunk_tokens: with a suite of MemoryAgentBench, the counter of its chunks' 4096 tokens: o200k as published, which needs a
             vocabulary; words if not given.
+        memory: with a suite, what a language model under test writes: Mem-alpha's three parts (memalpha; memalpha-strict counts as
+            valid what was carried out) or flat. A run is played in the memory of its training, the flat one is the default.
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
         workers: with a suite, processes that play its streams; 0 for this one. The table is the same.
         ray: with a suite, the Ray cluster that the workers belong to: auto, or its head's host:port.
@@ -126,11 +132,13 @@ def evaluate(
             raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
         if streams is not None and streams < 1:
             raise SettingsError(f"streams must be at least 1, got {streams}")
-        evaluate_suite(
+        left = evaluate_suite(
             suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
-            out=out or Path("runs") / suite, resume=resume == "auto", published=published,
-            endpoint=endpoint, opening=opening, workers=workers, ray=ray,
+            out=out or Path("runs") / suite, resume=resume == "auto", published=not no_published,
+            endpoint=endpoint, opening=opening, workers=workers, ray=ray, memory=memory,
         )  # fmt: skip
+        if left:
+            sys.exit(STILL_OPEN)
         return
     given = {
         "profile": profile,
@@ -138,6 +146,10 @@ def evaluate(
         "entities": entities,
         "revision": revision,
         "chunk-tokens": chunk_tokens,
+        "memory": memory,
+        "resume": None if resume == "auto" else resume,
+        "on-error": None if on_error == "raise" else on_error,
+        "no-published": no_published or None,
         "workers": workers or None,
         "ray": ray,
     }

@@ -20,11 +20,14 @@ from agents.evidence import EvidenceKeeper
 from agents.whole_chunks import WholeChunks
 from memenvs.episode_settings import EpisodeSettings
 from memenvs.errors import SettingsError, did_you_mean
+from memenvs.memory.architectures import FLAT, check_memory
 from memenvs.memory.bank import MemoryLimits
+from memenvs.memory.operations import MEMALPHA
 from memenvs.memory.retrieval_profiles import EVERYTHING, EVIDENCE
 from memenvs.memory.token_counters import token_counter
 from trainers import checkpoint
 from trainers.comparison import EXACT
+from trainers.suites.arms_memory import check_trained, check_written, trained_memory
 
 Make = Callable[[EpisodeSettings, int | None], Agent]
 """(settings of the episode, tokens of a memory or None) -> the agent."""
@@ -73,7 +76,7 @@ class Arm:
         return replace(settings, chunk_questions=0, **own | dict(self.settings))
 
 
-def _control(name: str) -> Make:
+def _control(name: str, **more: Any) -> Make:
     def make(settings: EpisodeSettings, budget: int | None) -> Agent:
         limits = settings.limits
         tokens = [n for n in (limits.max_tokens, None if budget is None else max(1, budget)) if n is not None]
@@ -82,6 +85,7 @@ def _control(name: str) -> Make:
             max_operations=limits.max_operations,
             max_item_tokens=limits.max_item_tokens,
             memory_budget=min(tokens, default=None),
+            **more,
         )
 
     return make
@@ -99,8 +103,32 @@ def _once(make: Make) -> Make:
     return kept
 
 
-def _learned(name: str, note: str, make: Make) -> Arm:
-    return Arm(name, "agent", note, make, by_rule=False)
+def _learned(name: str, note: str, make: Make, settings: Mapping[str, str]) -> Arm:
+    if (memory := settings.get("memory", FLAT)) != FLAT:
+        note += f", in the memory {memory}"
+    return Arm(name, "agent", note, make, settings=settings, by_rule=False)
+
+
+def _model(name: str, memory: str | None) -> tuple[Make, dict[str, str]]:
+    """What makes a language model's agent, and the memory that it writes: its training's, the one asked for, or the flat one."""
+    kind, _, found = name.partition(":")
+    own: dict[str, str] = {}
+    if kind == "lm" and (Path(found) / "state.json").is_file():
+        own = trained_memory(Path(found))
+        check_trained(name, own, memory)
+    elif memory is not None:
+        own = {"memory": memory} | ({} if memory == FLAT else {"dialect": MEMALPHA})
+        check_memory(memory, own.get("dialect", "json"))
+    # A folder that says how its model's messages look is asked what they are; any other model is told.
+    told = own.get("dialect") == MEMALPHA and not (kind == "lm" and (Path(found) / "prompt.json").is_file())
+
+    def make(settings: EpisodeSettings, budget: int | None) -> Agent:
+        agent = _control(name, **({"dialect": MEMALPHA} if told else {}))(settings, budget)
+        if memory is not None:
+            check_written(name, agent, memory)
+        return agent
+
+    return make, own
 
 
 def _chunks(settings: EpisodeSettings, budget: int | None) -> Agent:
@@ -149,7 +177,7 @@ _EVERY = (
     ),
     _rag_mab(None),
     _long_context(LONG_CONTEXT_TOKENS),
-    Arm("hindsight", "oracle", "a memory of nothing but the evidence, within the limits", _control("hindsight")),
+    Arm("hindsight", "oracle", "a memory of the named evidence, else of sentences with an answer in them", _control("hindsight")),
     Arm(
         "oracle_evidence", "oracle", "each question with its evidence alone, without retrieval",
         lambda settings, budget: EvidenceKeeper(), settings=_BASELINE | {"retrieval": EVIDENCE}, needs_evidence=True,
@@ -161,32 +189,40 @@ _SIZED: dict[str, Callable[[int, str], Arm]] = {"long_context": _long_context, "
 SHUFFLED = "shuffled"
 
 
-def find_arm(name: str) -> Arm:
+def find_arm(name: str, memory: str | None = None) -> Arm:
     """An arm by name.
 
     Args:
         name: one of `ARMS`; ``"long_context:N"`` with another number of tokens; ``"rag_mab:N"`` over pieces of N tokens;
             ``"shuffled:ARM"``, the memory that another arm makes of another stream; one of `trainers.comparison.EXACT`; a language
             model as `agents.base.MODEL_AGENTS` says; or the folder of a run.
+        memory: the architecture that a language model writes, one of `memenvs.memory.architectures.MEMORIES`. A run is played in
+            that of its training. None: that, or the settings'.
 
     Raises:
-        SettingsError: there is no such arm.
+        SettingsError: there is no such arm, or it does not write that memory.
         DataError: the folder holds no checkpoint of a run.
     """
-    if name in ARMS:
-        return ARMS[name]
     first, _, parameter = name.partition(":")
     if first == SHUFFLED and parameter:
-        return shuffled(find_arm(parameter))
+        return shuffled(find_arm(parameter, memory))
+    model = checkpoint.agent_name(name)
+    learned = model != name or (first in MODEL_AGENTS and parameter) or (name not in ARMS and Path(name).is_dir())
+    if memory is not None and not learned:
+        raise SettingsError(
+            f"{name} is no language model and knows of no parts of a memory; --memory is for lm:MODEL and endpoint:ADDRESS"
+        )
+    if name in ARMS:
+        return ARMS[name]
     if first in _SIZED and parameter.isascii() and parameter.isdigit() and int(parameter) > 0:
         return _SIZED[first](int(parameter), name)
     if name in EXACT:
         return Arm(name, "agent", f"the manager by rule {name}, for one kind of data", _control(name))
-    model = checkpoint.agent_name(name)
     if model != name or (first in MODEL_AGENTS and parameter):
-        return _learned(name, f"the language model {model.partition(':')[2]}", _once(_control(model)))
+        make, own = _model(model, memory)
+        return _learned(name, f"the language model {model.partition(':')[2]}", _once(make), own)
     if Path(name).is_dir():
-        return run_arm(Path(name))
+        return run_arm(Path(name), memory)
     forms = [
         *ARMS,
         *EXACT,
@@ -212,13 +248,15 @@ def shuffled(arm: Arm) -> Arm:
     return replace(arm, name=f"{SHUFFLED}:{arm.name}", kind="control", note=note, shuffled=True)
 
 
-def run_arm(folder: Path) -> Arm:
-    """The policy of a trained run.
+def run_arm(folder: Path, memory: str | None = None) -> Arm:
+    """The policy of a trained run, in the memory that it was trained with.
 
     Raises:
         DataError: the folder holds no checkpoint of a run.
+        SettingsError: another memory is asked for.
     """
     found = checkpoint.find(folder)
-    return _learned(
-        str(folder), f"the policy trained in {folder}", _once(lambda *_: make_agent("candidate", policy=found))
-    )
+    own = trained_memory(found)
+    check_trained(str(folder), own, memory)
+    make = _once(lambda *_: make_agent("candidate", policy=found))
+    return _learned(str(folder), f"the policy trained in {folder}", make, own)

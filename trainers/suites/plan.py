@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from memenvs.episode_settings import EpisodeSettings
 from memenvs.errors import DataError, SettingsError, did_you_mean
+from memenvs.memory.architectures import FLAT
 from memenvs.memory.bank import MemoryLimits
 from memenvs.reading import Reader
 from memenvs.streams import StreamDataset, load
@@ -17,6 +18,7 @@ from memenvs.streams.sources import GENERATED
 from trainers import checkpoint
 from trainers.run_env import LIMITS, EnvOptions, env_for
 from trainers.saved import file_names
+from trainers.settings import EnvSettings
 from trainers.suites.arms import ARMS, Arm, find_arm
 from trainers.suites.arms_list import SHUFFLED
 from trainers.suites.suite import Suite
@@ -117,7 +119,7 @@ class Plan:
 
 def make_plan(
     suite: Suite, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, reader: Reader,
-    streams: int | None = None, seed: int = 0, opening: Mapping[str, Any] | None = None,
+    streams: int | None = None, seed: int = 0, opening: Mapping[str, Any] | None = None, memory: str | None = None,
 ) -> Plan:  # fmt: skip
     """Choose everything.
 
@@ -130,6 +132,7 @@ def make_plan(
         streams: at most this many, from the first on; None for the suite's own number.
         seed: of the agents' draws.
         opening: further settings of the data: ``revision`` of a hub's, ``on_error``.
+        memory: that language models under test write, see `find_arm`. The names of their files end with it.
 
     Raises:
         SettingsError: a name or an option that cannot work.
@@ -137,7 +140,7 @@ def make_plan(
     """
     if "env_id" in options:
         raise SettingsError(f"env_id chooses an environment, the suite {suite.name} another one: leave one of them out")
-    arms = chosen_arms(agents, controls, suite.managers)
+    arms = chosen_arms(agents, controls, suite.managers, memory)
     runs = [name for name in agents if name not in ARMS and Path(name).is_dir()]
     settings = EpisodeSettings(
         k=options.get("k", suite.k), chunk_questions=0, limits=_limits(suite, runs, options), retrieval=suite.retrieval
@@ -164,7 +167,10 @@ def _limits(suite: Suite, runs: Sequence[str], options: EnvOptions) -> MemoryLim
     """The suite's limits, or those that runs were trained with, unless options say otherwise."""
     limits = asdict(suite.limits)
     given: EnvOptions = {name: options[name] for name in LIMITS if name in options}  # type: ignore
-    trained = env_for([Path(run) for run in runs], given) if runs else None
+    # In all else runs may differ: the suite brings data, k and reader, and each run its own memory.
+    plain = {name: value for name, value in asdict(EnvSettings()).items() if name in EnvOptions.__annotations__}
+    others: EnvOptions = {name: value for name, value in plain.items() if name not in LIMITS}  # type: ignore
+    trained = env_for([Path(run) for run in runs], others | given) if runs else None
     for option, name in zip(LIMITS, ("max_operations", "max_item_tokens", "max_tokens"), strict=True):
         if trained is not None:
             limits[name] = getattr(trained, option)
@@ -173,30 +179,38 @@ def _limits(suite: Suite, runs: Sequence[str], options: EnvOptions) -> MemoryLim
     return MemoryLimits(**limits)
 
 
-def chosen_arms(agents: Sequence[str], controls: Sequence[str], managers: Sequence[str] = ()) -> dict[str, Arm]:
+def chosen_arms(
+    agents: Sequence[str], controls: Sequence[str], managers: Sequence[str] = (), memory: str | None = None
+) -> dict[str, Arm]:
     """File name -> arm, each once: agents first, then controls in the order of `ARMS`.
 
     Args:
         agents: what is under test.
-        controls: what else is played; "all" stands for `ARMS` and ``managers``.
+        controls: what else is played; "all" stands for `ARMS` and ``managers``. "shuffled" is the first agent's that makes a memory
+            of its own, if there is one.
         managers: the suite's own.
+        memory: that language models under test write, see `find_arm`.
 
     Raises:
-        SettingsError: an unknown name, or nothing named.
+        SettingsError: an unknown name, nothing named, or a memory that an agent does not write.
         DataError: a folder holds no checkpoint.
     """
     known = [name for name, arm in ARMS.items() if arm.make is not None]
+    if memory is not None and not agents:
+        raise SettingsError(
+            f"whose memory is {memory}? Name an agent that writes it: --agent endpoint:ADDRESS or lm:MODEL"
+        )
+    tested = {name: find_arm(name, memory) for name in agents}
     extra: list[str] = []
-    own = next((name for name in agents if name not in ARMS), None)
     for name in controls:
         if name in ("all", "none"):
-            # Whose memory is shuffled: the agent's, if one is under test.
-            every = [f"{SHUFFLED}:{own}" if own is not None and n == SHUFFLED else n for n in known]
-            extra += [*managers, *every] if name == "all" else []
+            extra += [*managers, *known] if name == "all" else []
         else:
             find_arm(name)
             extra.append(name)
-    names = list(dict.fromkeys([*agents, *extra]))
+    own = next((name for name, arm in tested.items() if name not in NO_SIZE and _remembers(arm)), "keep_everything")
+    of_agent = SHUFFLED if own == "keep_everything" else f"{_SHUFFLED_ONE}{own}"
+    names = list(dict.fromkeys([*agents, *(of_agent if name == SHUFFLED else name for name in extra)]))
     if not names:
         raise SettingsError("nothing to play: name an agent, or controls")
     for name in names:
@@ -206,12 +220,21 @@ def chosen_arms(agents: Sequence[str], controls: Sequence[str], managers: Sequen
                 f"{did_you_mean(name, known)}"
             )
     own_names = file_names([name.removeprefix(_SHUFFLED_ONE) for name in names])
-    return {
-        ("shuffled-" if name.startswith(_SHUFFLED_ONE) else "") + own_names[name.removeprefix(_SHUFFLED_ONE)]: find_arm(
-            name
-        )
-        for name in names
-    }
+    found: dict[str, Arm] = {}
+    for name in names:
+        one = name.removeprefix(_SHUFFLED_ONE)
+        arm = find_arm(name, memory if one in tested else None)
+        if name == SHUFFLED:
+            arm = replace(arm, note=arm.note.replace("the agent (or keep_everything)", "keep_everything"))
+        # One model in two memories is two rows of a folder.
+        ending = f"-{memory}" if memory not in (None, FLAT) and one in tested and not Path(one).is_dir() else ""
+        found[("shuffled-" if name.startswith(_SHUFFLED_ONE) else "") + own_names[one] + ending] = arm
+    return found
+
+
+def _remembers(arm: Arm) -> bool:
+    """Whether its memory is its own and of nothing but the stream, so that another stream can be answered from it."""
+    return not (arm.make is None or arm.shuffled or arm.needs_evidence or arm.needs_budget)
 
 
 def reader_settings(reader: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memenvs.errors import SettingsError
+from memenvs.memory.architectures import FLAT
 from memenvs.record import EpisodeRecord
 from trainers.suites.costs import COSTS, Meter, added
 from trainers.suites.kept import KeptRecords, index_of
@@ -215,6 +216,12 @@ def _check_weights(plan: Plan, name: str, record: EpisodeRecord) -> None:
         raise SettingsError(
             f"the folder holds episodes that {name} played with other weights ({there}; now {here}): name another folder with "
             "--out, or drop them with --resume never"
+        )
+    kept, wanted = record.settings.get("memory", FLAT), plan.arms[name].settings_for(plan.settings).memory
+    if kept != wanted:
+        raise SettingsError(
+            f"the folder holds episodes that {name} played with the memory {kept!r}; now it is {wanted!r}: name another folder "
+            "with --out, or drop them with --resume never"
         )
 
 
