@@ -48,6 +48,8 @@ class ChunkSettings:
     """"rag", "long_context" or "agentic": chunks stand in the message with which MemoryAgentBench tells them to agents of this type
     (`memenvs.streams.mab_templates`). Questions stay bare: a reader puts them into their template, and retrieval and scoring
     take them without. None: chunks stay bare too."""
+    fact_evidence: bool = False
+    """Name the evidence of FactConsolidation's single-hop questions, as `memenvs.streams.fact_evidence` finds it."""
 
     def __post_init__(self) -> None:
         if self.templates is not None:
@@ -75,7 +77,7 @@ class ChunkSettings:
         """What streams depend on, as plain data."""
         # What came later is left out where it is not asked for, so that fingerprints stay what they were.
         known = asdict(self)
-        for name in ("templates", "sentences"):
+        for name in ("templates", "sentences", "fact_evidence"):
             if known[name] == type(self).__dataclass_fields__[name].default:
                 del known[name]
         return known

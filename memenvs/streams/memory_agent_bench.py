@@ -19,6 +19,8 @@ from typing import Any
 from memenvs.errors import DataError
 from memenvs.memory.token_counters import token_counter
 from memenvs.streams.chunking import mab_chunks
+from memenvs.streams.fact_evidence import newest_fact, newest_facts, place, single_hop
+from memenvs.streams.facts import Fact
 from memenvs.streams.hub import hub_folder, named
 from memenvs.streams.longmemeval import session_text
 from memenvs.streams.mab_settings import ChunkSettings
@@ -226,17 +228,26 @@ def _read(row: Row, settings: ChunkSettings, titles: dict[str, str] | None) -> S
         golds = [[one for gold in golds for one in (gold if isinstance(gold, list) else [gold])]]
     if len(asked) != len(golds):
         raise row.fault("answers", f"one list of golds per question, {len(asked)}", len(golds))
+    facts = newest_facts(context) if settings.fact_evidence and single_hop(source) else ()
     return Stream(
         id=f"{source}/{row.number}",
         source=source,
         chunks=tuple(chunks),
         questions=tuple(
-            Question(row.string("questions", text), _references(row, gold, source, titles), source)
+            _question(row.string("questions", text), _references(row, gold, source, titles), source, facts, chunks)
             for text, gold in zip(asked, golds, strict=True)
         ),
         metadata={name: metadata[name] for name in _KEPT if metadata.get(name)}
         | ({"templates": settings.templates} if settings.templates else {}),
     )
+
+
+def _question(
+    text: str, references: tuple[str, ...], source: str, facts: tuple[Fact, ...], chunks: list[Chunk]
+) -> Question:
+    fact = newest_fact(text, references, facts)
+    stands = None if fact is None else place(fact, chunks)
+    return Question(text, references, source, () if stands is None else (stands,))
 
 
 def _told(chunk: Chunk, source: str, agent: str, step: int) -> Chunk:
