@@ -24,7 +24,7 @@ def suite(unit="stream", *columns):
 
 def episode(source, failed=0, **scores):
     """One stream; per sub-task its scores."""
-    cells = {name: Cell(sum(values), len(values)) for name, values in scores.items()}
+    cells = {name: Cell([*values]) for name, values in scores.items()}
     if failed:
         next(iter(cells.values())).missing = Counter(failed=failed)
     return Summary("s", source, cells, memory_tokens=10, items=1, refused=0, costs={"readings": 2, "seconds": 0.5})
@@ -49,20 +49,45 @@ def test_a_question_counts_once():
     assert found.of_units.mean == pytest.approx(2.5 / 7)
 
 
-def test_the_interval_of_two_streams_is_theirs():
-    found = averages(EPISODES, ["A", "B"], suite("stream"))
-    assert found.subtasks["A"][1:] == pytest.approx((0.5, 1))
-    assert found.subtasks["B"][1:] == pytest.approx((0, 0.5))
-    assert found.of_subtasks.low >= 0.25
-    assert found.of_subtasks.high <= 0.75
+def test_from_six_streams_of_a_source_on_there_is_an_interval():
+    six = [episode("a", A=[i / 5]) for i in range(6)]
+    found = averages(six, ["A"], suite("stream"))
+    assert found.subtasks["A"].mean == pytest.approx(0.5)
+    assert 0 < found.subtasks["A"].low < 0.3
+    assert 0.7 < found.subtasks["A"].high < 1
+    assert found.drawn == {"A": "streams"}
+    five = averages(six[:5], ["A"], suite("stream"))
+    assert five.subtasks["A"].mean == pytest.approx(0.4)
+    for mean in (five.subtasks["A"], five.of_subtasks, five.of_units):
+        assert math.isnan(mean.low)
+        assert math.isnan(mean.high)
+    assert five.drawn == {"A": ""}
 
 
-def test_one_stream_says_nothing_of_others():
-    found = averages([*EPISODES[:2], episode("b", B=[0.5])], ["A", "B"], suite("stream"))
-    assert found.subtasks["B"].mean == 0.5
+def test_equal_scores_of_a_few_streams_are_no_certainty():
+    """Five streams of one score would give an interval of no width."""
+    found = averages([episode("a", A=[0.5])] * 5, ["A"], suite("question"))
+    assert math.isnan(found.subtasks["A"].low)
+
+
+def test_an_average_has_no_interval_where_a_sub_task_has_none():
+    six = [episode("a", A=[i / 5]) for i in range(6)]
+    found = averages([*six, episode("b", B=[0.5])], ["A", "B"], suite("stream"))
+    assert not math.isnan(found.subtasks["A"].low)
     assert math.isnan(found.subtasks["B"].low)
-    assert math.isnan(found.of_subtasks.low), "a sub-task of one stream"
-    assert not math.isnan(found.of_units.low), "streams of the whole suite"
+    assert math.isnan(found.of_subtasks.low)
+    assert not math.isnan(found.of_units.low), "seven streams of the whole suite"
+
+
+def test_where_questions_count_those_of_a_few_streams_are_drawn():
+    """Of n scores of 0 or 1 with mean p, the mean of a resample has the variance p (1 - p) / n."""
+    halves = [episode("a", A=[0, 1] * 50), episode("a", A=[1, 0] * 50)]
+    found = averages(halves, ["A"], suite("question"))
+    assert found.drawn == {"A": "questions"}
+    spread = 1.96 * math.sqrt(0.25 / 200)
+    assert found.subtasks["A"] == pytest.approx((0.5, 0.5 - spread, 0.5 + spread), abs=0.01)
+    assert found.of_subtasks == found.subtasks["A"]
+    assert math.isnan(averages(halves, ["A"], suite("stream")).subtasks["A"].low)
 
 
 def test_a_sub_task_that_is_not_published_is_in_no_average():

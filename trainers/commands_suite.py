@@ -26,8 +26,13 @@ def evaluate_suite(
     name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
     entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
     endpoint: EndpointOptions, opening: Mapping[str, Any], workers: int = 0, ray: str | None = None, memory: str | None = None,
-) -> None:  # fmt: skip
-    """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them."""
+) -> int:  # fmt: skip
+    """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them.
+
+    Returns:
+        How much the same command would try again: questions without an answer or a verdict, and streams not played, because a model
+        failed.
+    """
     from memenvs.reading import make_reader
     from memenvs.scoring.recsys import load_entities
     from trainers.progress import bars
@@ -63,13 +68,19 @@ def evaluate_suite(
             outcome = read_suite(plan, out, report, players)
         if not outcome.files:
             raise DataError(f"nothing could be played: {json.dumps(outcome.unavailable | outcome.unplayed, indent=1)}")
-        _tabulate(plan, outcome, scorer, out, published)
+        return _tabulate(plan, outcome, scorer, out, published)
 
 
-def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published: bool) -> None:
-    """Score every arm that has episodes in the folder, those of earlier commands too, and write what is to be seen."""
+def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published: bool) -> int:
+    """Score every arm that has episodes in the folder, those of earlier commands too, and write what is to be seen.
+
+    Returns:
+        As `evaluate_suite`.
+    """
     from rich.console import Console
 
+    from trainers.rescoring import Missing
+    from trainers.suites.coverage import common_subtasks, mark_incomplete
     from trainers.suites.earlier import earlier_arms, told
     from trainers.suites.heat_map import heat_map
     from trainers.suites.published_results import PUBLISHED
@@ -85,10 +96,14 @@ def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published
     counter, count = _memory_counter()
     every = {arm: score_file(kept, suite, scorer, count) for arm, kept in files.items()}
     names = column_names(suite, list(every.values()))
-    rows = [arm_row(arm, known[arm][0], summaries, names, suite) for arm, summaries in every.items()]
+    papers = PUBLISHED.get(suite.published, ()) if published else ()
+    common = common_subtasks(every.values(), papers, names, suite)
+    rows = [arm_row(arm, known[arm][0], summaries, names, suite, common) for arm, summaries in every.items()]
+    mark_incomplete(rows, suite)
     facts = plan.facts | {
         "profile": scorer.profile, "judge": verdicts.judge.name if verdicts else None, "memory_counter": counter,
         "equal_memory_reference": plan.reference, "unit": suite.unit, "licence": plan.dataset.licence,
+        "contamination": getattr(plan.dataset, "contamination", ""),
         "arms": {arm: note for arm, (_, note) in known.items()}, "earlier": {arm: found.size_of for arm, found in earlier.items()},
         "judge_usage": _usage(verdicts), "refused": scorer.refusals, "unavailable": outcome.unavailable,
         "unplayed": outcome.unplayed, "versions": versions(),
@@ -96,7 +111,7 @@ def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published
     for arm, row in zip(every, rows, strict=True):
         own = {"equal_memory_reference": earlier[arm].size_of} if arm in earlier else {}
         write_run(out / "runs" / f"{arm}.json", files[arm], row, facts | own, suite)
-    rows += [published_row(row, suite) for row in (PUBLISHED.get(suite.published, ()) if published else ())]
+    rows += [published_row(row, common) for row in papers]
     write_table(rows, facts, out)
     whence = f"{facts['data']}, {facts['split']}, {plan.streams} streams"
     title = f"{suite.name} ({whence}): reader {plan.reader.name}, profile {scorer.profile}"
@@ -109,6 +124,11 @@ def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published
         console.print(line, markup=False)
     written = f"{out / 'table.json'}, table.csv, table.png, {out / 'runs'}, {out / 'records'}"
     console.print(f"written: {written}", markup=False)
+    # An earlier command's questions are read again by that command; its verdicts are asked for by every one.
+    missing = {row["agent"]: row["missing"] for row in rows if not row["published"]}
+    unread = sum(missing[arm].get(Missing.FAILED.value, 0) for arm in outcome.files)
+    unjudged = sum(own.get(Missing.JUDGE_FAILED.value, 0) for own in missing.values())
+    return unread + unjudged + sum(map(len, outcome.unplayed.values()))
 
 
 def _usage(verdicts: Verdicts | None) -> dict[str, Any] | None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.rescoring import Missing
+from trainers.suites.averages import FEW
 from trainers.suites.costs import PLAYING
+from trainers.suites.coverage import MARK, SUBTASKS, differ, incomplete
 from trainers.suites.suite import Suite
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-MARK = "*"
-"""Beside a number that some questions are missing from."""
 NOTES = {
     Missing.FAILED.value: "the reader gave no answer; the same command again asks these questions again",
     Missing.JUDGE.value: "the profile gives them to a model: --judge URL#model, or --profile corrected",
@@ -55,10 +55,13 @@ def tables(
 
 def _averages(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> Table:
     grouped = any(column.group for column in suite.columns)
-    means = ["mean of sub-tasks", *(["mean of groups"] if grouped else []), f"mean of {suite.unit}s"]
+    common = len(rows[0]["of_common"]["over"]) if differ(rows) else 0
+    means = ["mean of sub-tasks", *([f"mean of the {common} that all have"] if common else [])]
+    means += [*(["mean of groups"] if grouped else []), f"mean of {suite.unit}s"]
     table = _table("averages", [*(f"{mean} [95 %]" for mean in means), "sub-tasks", f"memory, k {counter}"])
     for row in rows:
         cells = [_with_interval(row["of_subtasks"], row.get("printed_average"))]
+        cells += [_with_interval(row["of_common"])] if common else []
         cells += [_with_interval(row.get("of_groups"))] if grouped else []
         over = str(len(row["of_subtasks"]["over"]) or "–")
         table.add_row(_name(row), *cells, _with_interval(row.get("of_units")), over, _thousands(row["memory_tokens"]))
@@ -110,6 +113,9 @@ def remarks(
         suite: says what is published.
     """
     yield from _missing(rows)
+    yield from _left_out(rows)
+    if drawn := _drawn_questions(rows, names):
+        yield f"intervals of other questions on the same streams, for there are fewer than {FEW}: {', '.join(drawn)}"
     for source, why in facts["refused"].items():
         yield f"refused: {source}: {why}"
     if also := [column for column in names if suite.is_also(column)]:
@@ -141,6 +147,24 @@ def _missing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{MARK} {reason}: {sum(counts.values())} questions ({told}): {NOTES.get(reason, 'no score')}"
 
 
+def _left_out(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """One line for each arm that has fewer streams or sub-tasks than others."""
+    ours = [row for row in rows if not row["published"]]
+    most = max((row["streams"] for row in ours), default=0)
+    for row in ours:
+        told = [f"{row['streams']} of {most} streams"] if row["streams"] < most else []
+        if SUBTASKS in row["of_subtasks"].get("incomplete", ()):
+            told.append(f"only the sub-tasks {', '.join(row['of_subtasks']['over']) or '–'}")
+        if told:
+            yield f"{MARK} {row['agent']}: {'; '.join(told)}: its averages are not over what the others' are over"
+
+
+def _drawn_questions(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """Sub-tasks whose intervals are of questions."""
+    of = {name: {row["subtasks"].get(name, {}).get("interval_over") for row in rows} for name in names}
+    return [name for name, drawn in of.items() if "questions" in drawn]
+
+
 def _table(title: str, head: Sequence[str]) -> Table:
     from rich.table import Table
 
@@ -162,13 +186,13 @@ def _cell(cell: Mapping[str, Any] | None) -> str:
     missing = cell.get("missing", {})
     if cell["score"] is None or cell["score"] != cell["score"]:
         return "\n".join(missing) or "–"
-    return f"{cell['score']:.3f}{MARK if missing else ''}"
+    return f"{cell['score']:.3f}{MARK if incomplete(cell) else ''}"
 
 
 def _with_interval(cell: Mapping[str, Any] | None, printed: float | None = None) -> str:
     if cell is None or cell.get("score") is None or cell["score"] != cell["score"]:
         return "–"
-    shown = f"{cell['score']:.3f}"
+    shown = f"{cell['score']:.3f}{MARK if incomplete(cell) else ''}"
     low, high = cell.get("low"), cell.get("high")
     if low is not None and low == low:
         shown += f" [{low:.3f}, {high:.3f}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,20 +18,23 @@ from trainers.suites.suite import Suite
 class Cell:
     """The questions of one sub-task in one episode."""
 
-    total: float = 0.0
-    """Sum of the scores."""
-    scored: int = 0
-    """Questions with a score."""
+    scores: list[float] = field(default_factory=list)
+    """Of the questions that have one."""
     missing: Counter[str] = field(default_factory=Counter)
     """Questions without a score, by reason (`trainers.rescoring.Missing`)."""
 
     @property
-    def mean(self) -> float:
-        """Mean score; NaN without any."""
-        return self.total / self.scored if self.scored else float("nan")
+    def total(self) -> float:
+        """Sum of the scores."""
+        return math.fsum(self.scores)
+
+    @property
+    def scored(self) -> int:
+        """Questions with a score."""
+        return len(self.scores)
 
     def __add__(self, other: Cell) -> Cell:
-        return Cell(self.total + other.total, self.scored + other.scored, self.missing + other.missing)
+        return Cell(self.scores + other.scores, self.missing + other.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,7 @@ def summarise(record: EpisodeRecord, scores: Sequence[float | Missing], suite: S
             if isinstance(score, Missing):
                 cell.missing[score.value] += 1
             else:
-                cell.total += score
-                cell.scored += 1
+                cell.scores.append(score)
     return Summary(
         stream=record.stream_id,
         stratum=record.source,

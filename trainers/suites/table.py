@@ -19,8 +19,15 @@ from trainers.suites.published_results import PublishedRow
 from trainers.suites.suite import Suite
 from trainers.suites.summary import Cell, Summary
 
-AVERAGES = {"of_subtasks": "mean of sub-tasks", "of_groups": "mean of groups", "of_units": "mean of {unit}s"}
+AVERAGES = {
+    "of_subtasks": "mean of sub-tasks",
+    "of_groups": "mean of groups",
+    "of_units": "mean of {unit}s",
+    "of_common": "mean of the sub-tasks that all rows have",
+}
 """Key in a row -> heading."""
+FACTS = ("suite", "data", "split", "dataset", "reader", "profile", "judge", "seed", "memory_counter")
+"""In every line of the CSV."""
 
 
 def column_names(suite: Suite, every: Sequence[Sequence[Summary]]) -> list[str]:
@@ -31,7 +38,9 @@ def column_names(suite: Suite, every: Sequence[Sequence[Summary]]) -> list[str]:
     return ordered + sorted(found - set(ordered))
 
 
-def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[str], suite: Suite) -> dict[str, Any]:
+def arm_row(
+    name: str, kind: str, summaries: Sequence[Summary], names: Sequence[str], suite: Suite, common: Sequence[str] = ()
+) -> dict[str, Any]:
     """One line of the table.
 
     Args:
@@ -40,13 +49,14 @@ def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[
         summaries: its episodes.
         names: of the sub-tasks, as `column_names` gives them.
         suite: what the numbers mean.
+        common: the sub-tasks that every row has, as `trainers.suites.coverage.common_subtasks` gives them.
 
     Returns:
         ``subtasks`` (name -> score, interval, numbers of questions, scored ones and those missing by reason), ``groups``, the
         averages of `AVERAGES`, ``memory_tokens`` and ``items`` (means over streams), ``refused`` operations a stream, ``costs``
         (sums), ``questions``, ``scored`` and ``missing``.
     """
-    numbers = averages(summaries, names, suite)
+    numbers = averages(summaries, names, suite, common=common)
     cells = {name: sum((s.cells[name] for s in summaries if name in s.cells), Cell()) for name in names}
     once = [cell for name, cell in cells.items() if not suite.is_also(name)]
     missing: Counter[str] = sum((cell.missing for cell in once), Counter())
@@ -58,6 +68,7 @@ def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[
         "subtasks": {
             name: _interval(numbers.subtasks[name])
             | {
+                "interval_over": numbers.drawn[name] or None,
                 "streams": sum(name in s.cells for s in summaries),
                 "questions": cell.scored + cell.missing.total(),
                 "scored": cell.scored,
@@ -70,6 +81,7 @@ def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[
         | {"over": [n for n in names if suite.is_published(n) and cells[n].scored]},
         "of_groups": _interval(numbers.of_groups) | {"over": list(numbers.groups)},
         "of_units": _interval(numbers.of_units),
+        "of_common": _interval(numbers.of_common) | {"over": list(common)},
         "memory_tokens": _mean([s.memory_tokens for s in summaries]),
         "items": _mean([s.items for s in summaries]),
         "refused": _mean([s.refused for s in summaries]),
@@ -81,8 +93,9 @@ def arm_row(name: str, kind: str, summaries: Sequence[Summary], names: Sequence[
     }
 
 
-def published_row(row: PublishedRow, suite: Suite) -> dict[str, Any]:
-    """A paper's row with the keys of `arm_row` that it has."""
+def published_row(row: PublishedRow, common: Sequence[str] = ()) -> dict[str, Any]:
+    """A paper's row with the keys of `arm_row` that it has; ``common`` as there."""
+    shared = [row.scores[name] for name in common if name in row.scores]
     return {
         "agent": row.name,
         "kind": "published",
@@ -91,6 +104,7 @@ def published_row(row: PublishedRow, suite: Suite) -> dict[str, Any]:
         "subtasks": {name: {"score": score} for name, score in row.scores.items()},
         "groups": {},
         "of_subtasks": {"score": row.mean_of_subtasks, "over": list(row.scores)},
+        "of_common": {"score": _mean(shared) if shared else None, "over": list(common)},
         "printed_average": row.average,
         "memory_tokens": row.memory * 1000,
     }
@@ -101,7 +115,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], fol
     folder.mkdir(parents=True, exist_ok=True)
     whole = {"memenvs": __version__, **facts, "rows": [plain(dict(row)) for row in rows]}
     (folder / "table.json").write_text(json.dumps(whole, indent=1, allow_nan=False), encoding="utf-8")
-    told = {name: facts.get(name) for name in ("suite", "data", "split", "dataset", "reader", "profile")}
+    told = {name: facts.get(name) for name in FACTS}
     lines = [_flat(row) | told for row in rows]
     columns = list(dict.fromkeys(name for line in lines for name in line))
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
@@ -117,6 +131,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in AVERAGES:
         found = row.get(name, {})
         flat |= {name: found.get("score"), f"{name}_low": found.get("low"), f"{name}_high": found.get("high")}
+        flat[f"{name}_incomplete"] = ", ".join(found.get("incomplete", ()))
     flat |= {
         name: row.get(name)
         for name in ("printed_average", "memory_tokens", "items", "refused", "streams", "questions", "scored")
