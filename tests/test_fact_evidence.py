@@ -1,5 +1,7 @@
 """Evidence of single-hop FactConsolidation: the newest fact that says the gold, and nothing where there is a doubt."""
 
+import json
+
 import pytest
 
 from memenvs import EpisodeSettings
@@ -7,6 +9,7 @@ from memenvs.reading import make_reader
 from memenvs.streams import StreamList, load
 from memenvs.streams.fact_evidence import newest_fact, newest_facts, place
 from memenvs.streams.types import Chunk, Evidence
+from trainers.cli import main
 from trainers.suites.arms import play
 
 CONTEXT = (
@@ -66,3 +69,14 @@ def test_without_the_setting_the_streams_are_what_they_were(facts_file):
     assert load(facts_file, fact_evidence=False).fingerprint == plain.fingerprint != named.fingerprint
     assert not any(question.evidence for stream in plain for question in stream.questions)
     assert [stream.fingerprint for stream in plain] == ["8b19aefd401cbebd", "0cc036259cc35f2d"]
+
+
+@pytest.mark.parametrize("suite", ["factconsolidation", "memoryagentbench"])
+def test_the_suites_ask_single_hop_questions_with_their_evidence_alone(suite, facts_file, tmp_path):
+    arms = ["--controls", "hindsight", "oracle_evidence", "--no-published"]
+    main(["evaluate", "--suite", suite, "--data", str(facts_file), *arms, "--out", str(tmp_path)])
+    found = {row["agent"]: row["subtasks"] for row in json.loads((tmp_path / "table.json").read_text())["rows"]}
+    single, multi = found["oracle_evidence"]["FactSH-6k"], found["oracle_evidence"]["FactMH-6k"]
+    assert (single["scored"], single["missing"]) == (100, {})
+    assert (multi["scored"], multi["missing"]) == (0, {"not asked": 100})
+    assert found["hindsight"]["FactSH-6k"]["score"] <= single["score"]

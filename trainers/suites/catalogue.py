@@ -76,6 +76,7 @@ _MAB = Suite(
     ),
     retrieval="mab",
     unit="question",
+    file_settings={"fact_evidence": True},
 )  # fmt: skip
 _FACT_CONSOLIDATION = Suite(
     "factconsolidation",
@@ -90,6 +91,7 @@ _FACT_CONSOLIDATION = Suite(
     retrieval="mab",
     unit="question",
     managers=("every_fact", "newest_fact"),
+    file_settings=_MAB.file_settings,
 )
 
 

@@ -245,7 +245,7 @@ def reader_settings(reader: Any) -> Mapping[str, Any]:
 
 def _open(suite: Suite, options: EnvOptions, opening: Mapping[str, Any]) -> StreamDataset:
     source = options.get("data") or suite.data
-    settings: dict[str, Any] = dict(opening)
+    settings: dict[str, Any] = dict(opening) | dict(suite.file_settings)
     if source == suite.data or not Path(source).is_file():
         settings |= suite.settings
     if options.get("T") is not None:

@@ -50,7 +50,9 @@ class Suite:
     limits: MemoryLimits = field(default_factory=MemoryLimits)
     """What the memory accepts; everything, as in the papers, unless said otherwise."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Further settings of the data."""
+    """Further settings of the data, if that is no single file."""
+    file_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of the data, of a single file too."""
     managers: tuple[str, ...] = ()
     """Agents by rule that are exact on this data and stand in its table beside the controls."""
     streams: int | None = None
