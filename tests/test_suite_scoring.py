@@ -7,6 +7,7 @@ from tiny_episodes import play
 
 from memenvs.memory.tokens import count_tokens
 from memenvs.scoring import JudgeError
+from trainers.cli import main
 from trainers.judging import Verdicts
 from trainers.rescoring import Missing
 from trainers.suites.kept import KeptRecords
@@ -87,3 +88,8 @@ def test_scoring_tells_how_far_it_is(tmp_path):
         "x": [1.0, 1.0],
         "y": [1.0],
     }
+
+
+def test_the_command_shows_how_many_episodes_it_scored(tmp_path, capsys):
+    main(["evaluate", "--suite", "builtin", "--streams", "2", "--controls", "nothing", "rag", "--out", str(tmp_path)])
+    assert "scoring: 4 episodes" in capsys.readouterr().out

@@ -79,13 +79,14 @@ def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published
     """
     from rich.console import Console
 
+    from trainers.progress import bars
     from trainers.rescoring import Missing
     from trainers.suites.coverage import common_subtasks, mark_incomplete
     from trainers.suites.earlier import earlier_arms, told
     from trainers.suites.heat_map import heat_map
     from trainers.suites.published_results import PUBLISHED
     from trainers.suites.run_files import versions, write_run
-    from trainers.suites.scoring import score_file
+    from trainers.suites.scoring import score_files
     from trainers.suites.show import remarks, tables
     from trainers.suites.table import arm_row, column_names, published_row, write_table
 
@@ -94,7 +95,15 @@ def _tabulate(plan: Plan, outcome: Outcome, scorer: Scorer, out: Path, published
     files = outcome.files | {arm: found.kept for arm, found in earlier.items()}
     known = {arm: (found.kind, found.note) for arm, found in (plan.arms | earlier).items()}
     counter, count = _memory_counter()
-    every = {arm: score_file(kept, suite, scorer, count) for arm, kept in files.items()}
+    with bars() as shown:
+        bar, order = shown.add_task("scoring", total=len(files)), list(files)
+
+        def scored(arm: str, episodes: int) -> None:
+            shown.update(bar, completed=order.index(arm), description=f"scoring {arm}: {episodes} episodes")
+
+        every = score_files(files, suite, scorer, count, scored)
+        done = sum(len(summaries) for summaries in every.values())
+        shown.update(bar, completed=len(files), description=f"scoring: {done} episodes")
     names = column_names(suite, list(every.values()))
     papers = PUBLISHED.get(suite.published, ()) if published else ()
     common = common_subtasks(every.values(), papers, names, suite)
