@@ -138,3 +138,27 @@ def test_an_earlier_arm_that_was_stopped_or_whose_run_is_gone_is_shown_as_it_is(
     assert found["mine"]["kind"] == "agent"
     assert found["mine"]["of_subtasks"] == found["hindsight"]["of_subtasks"]
     assert table(folder)["arms"]["mine"] == "runs/gone, which is not there any more"
+
+
+def test_the_exit_code_tells_of_questions_that_are_open(tmp_path):
+    with EndpointServer(first_note) as server:
+        given = [*SMALL, "--reader", f"{server.address}#rules", "--out", tmp_path]
+        server.fault_of = lambda request: "400"
+        with pytest.raises(SystemExit) as ended:
+            evaluate(*given, "--controls", "rag")
+        assert ended.value.code == 3
+        asked = rows(tmp_path)["rag"]["questions"]
+        assert rows(tmp_path)["rag"]["missing"] == {"failed": asked}
+        # Another arm's command has nothing to try again; the one with the questions has, until they are answered.
+        server.fault_of = None
+        evaluate(*given, "--controls", "nothing")
+        assert rows(tmp_path)["rag"]["missing"] == {"failed": asked}
+        evaluate(*given, "--controls", "rag")
+    assert rows(tmp_path)["rag"]["missing"] == {}
+
+
+def test_the_help_of_a_switch_says_what_the_switch_does(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--no-published with a suite, leave the paper's rows out. (default: False)" in told

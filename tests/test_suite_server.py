@@ -101,7 +101,9 @@ def test_gone_for_good_then_back_for_the_same_command(undisturbed, tmp_path, cap
         tmp_path,
     ]
     server = start_process(port, log, "--die-after", "25")
-    evaluate(*given)
+    with pytest.raises(SystemExit) as ended:
+        evaluate(*given)
+    assert ended.value.code == 3
     assert server.wait() == -signal.SIGKILL
     runs, scores = results(tmp_path)
     questions = [question for streams in runs.values() for _, own in streams for question in own]
@@ -163,7 +165,9 @@ def test_a_manager_whose_server_fails_plays_again(tmp_path, capfd):
         evaluate(*given, "--out", tmp_path / "whole")
         whole, _ = results(tmp_path / "whole")
         server.fault_of = lambda request: "400"
-        evaluate(*given, "--out", tmp_path / "other")
+        with pytest.raises(SystemExit) as ended:
+            evaluate(*given, "--out", tmp_path / "other")
+        assert ended.value.code == 3
         told = " ".join(capfd.readouterr().out.split())
         assert "2 of 2 streams; the same command plays them again" in told
         assert set(results(tmp_path / "other")[0]) == {"nothing"}

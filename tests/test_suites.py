@@ -149,6 +149,10 @@ MISTAKES = [
     (["--suite", "builtin", "--streams", "1", "--controls", "shuffled"], "nothing could be played"),
     (["--suite", "memalpha", "--data", "builtin"], "has none of the sub-tasks"),
     (["--profile", "mab"], "needs a suite"),
+    (
+        ["--on-error", "skip", "--resume", "never", "--no-published"],
+        "--resume and --on-error and --no-published needs a suite",
+    ),
 ]
 
 
@@ -184,7 +188,9 @@ def test_a_judge_that_fails_leaves_questions_unscored_and_is_asked_again(shared,
     given = ["--suite", "memalpha", "--data", shared / "data" / "rebuilt_memalpha_schema", "--controls", "nothing"]
     with EndpointServer(lambda messages: "no") as server:
         server.faults = ["400"] * 3
-        evaluate(*given, "--judge", server.address, "--out", tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            evaluate(*given, "--judge", server.address, "--out", tmp_path)
+        assert ended.value.code == 3
         first = rows(tmp_path)["nothing"]["subtasks"]["lme_train"]
         evaluate(*given, "--judge", server.address, "--out", tmp_path)
     failed = first["missing"]["judge failed"]
