@@ -19,9 +19,15 @@ from trainers.suites.table import arm_row, published_row, write_table
 
 SUITE = Suite("tiny", "", "builtin", "test", "corrected", tuple(Column(name, (name,)) for name in "ABC"))
 NAMES = ["A", "B", "C", "other"]
-FACTS = {"suite": "tiny", "seed": 7, "judge": "J", "memory_counter": "words", "streams": 3, "profile": "mab"} | {
-    name: {} for name in ("refused", "unavailable", "unplayed", "judge_usage")
-}
+FACTS = {
+    "suite": "tiny",
+    "seed": 7,
+    "judge": "J",
+    "memory_counter": "words",
+    "streams": 3,
+    "profile": "mab",
+    "contamination": "",
+} | {name: {} for name in ("refused", "unavailable", "unplayed", "judge_usage")}
 
 
 def episode(missing=0, **scores):

@@ -25,6 +25,10 @@ class PublishedRow:
     """Memory length as printed, in thousands of tokens."""
     source: str
     """Paper and table."""
+    profile: str = ""
+    """Rules of the script that scored it, as `memenvs.scoring` names them; "" where that is not known."""
+    counter: str = ""
+    """What memory lengths are counted with, as `memenvs.memory.token_counters` names it; "" where that is not known."""
 
     @property
     def mean_of_subtasks(self) -> float:
@@ -32,14 +36,27 @@ class PublishedRow:
         return sum(self.scores.values()) / len(self.scores) if self.scores else self.average
 
 
-def _rows(source: str, names: str, lines: str) -> tuple[PublishedRow, ...]:
+_SCRIPTS = {
+    "Long-Context": "memalpha-baseline",
+    "RAG-Top2": "memalpha-baseline",
+    "Qwen3-4B, no RL": "memalpha-eval",
+    "gpt-4.1-mini": "memalpha-eval",
+    "Mem-alpha": "memalpha-eval",
+    "Mem-alpha-4B": "memalpha-eval",
+}
+"""Method -> rules: Mem-alpha has a script for these two baselines (long_context_eval.py) and one for its agent
+(evaluate_agent_results.py), which differ on labels and RULER; none for the others."""
+
+
+def _rows(source: str, names: str, lines: str, counter: str = "") -> tuple[PublishedRow, ...]:
     """One row per line: method | scores | average | memory."""
     columns = names.split()
     found = []
     for line in lines.strip().splitlines():
         method, scores, average, memory = (part.strip() for part in line.split("|"))
         values = dict(zip(columns, map(float, scores.split()), strict=True)) if scores else {}
-        found.append(PublishedRow(method, values, float(average), float(memory), source))
+        profile = _SCRIPTS.get(method, "")
+        found.append(PublishedRow(method, values, float(average), float(memory), source, profile, counter))
     return tuple(found)
 
 
@@ -56,6 +73,7 @@ PUBLISHED: dict[str, tuple[PublishedRow, ...]] = {
         gpt-4.1-mini        | .426 .749 .492 .637 .519 .544 .246 | .517 | 4.8
         Mem-alpha           | .786 .832 .659 .666 .658 .545 .187 | .642 | 7.9
         """,
+        counter="qwen",
     ),
     "memalpha-mab": (
         *_rows(
@@ -68,6 +86,7 @@ PUBLISHED: dict[str, tuple[PublishedRow, ...]] = {
             MEM1            | .070 .180 .090 .180 0 0 .090 0 .029          | .071 | .21
             Mem-alpha-4B    | .740 .680 .520 .710 .710 .410 .730 .700 .129 | .592 | 129
             """,
+            counter="qwen",
         ),
         *_rows(
             "Fine-Mem, ablation",

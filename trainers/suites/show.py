@@ -64,7 +64,7 @@ def _averages(rows: Sequence[Mapping[str, Any]], suite: Suite, counter: str) -> 
         cells += [_with_interval(row["of_common"])] if common else []
         cells += [_with_interval(row.get("of_groups"))] if grouped else []
         over = str(len(row["of_subtasks"]["over"]) or "–")
-        table.add_row(_name(row), *cells, _with_interval(row.get("of_units")), over, _thousands(row["memory_tokens"]))
+        table.add_row(_name(row), *cells, _with_interval(row.get("of_units")), over, _memory(row, counter))
     return table
 
 
@@ -129,11 +129,26 @@ def remarks(
         yield f"failed to play: {arm}, {len(reasons)} {of}; the same command plays them again: {reasons[0]}"
     if facts["judge_usage"]:
         yield f"judge {facts['judge']}: {facts['judge_usage']}"
-    if any(row["published"] for row in rows):
-        yield (
-            "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
-            "both are shown"
-        )
+    if facts["contamination"]:
+        yield f"contamination: {facts['contamination']}"
+    yield from _published(rows, facts["profile"])
+
+
+def _published(rows: Sequence[Mapping[str, Any]], profile: str) -> Iterator[str]:
+    """What papers' rows are, and whose rules they follow."""
+    papers = [row for row in rows if row["published"]]
+    if not papers:
+        return
+    yield (
+        "published: other readers, other versions of the data; where the printed average is not the mean of the row's columns, "
+        "both are shown"
+    )
+    by_rules: dict[str, list[str]] = {}
+    for row in papers:
+        by_rules.setdefault(row["profile"] or "unknown rules", []).append(row["agent"])
+    told = "; ".join(f"{rules}: {', '.join(names)}" for rules, names in by_rules.items())
+    same = "only rows of the same rules were scored alike" if profile in by_rules else "no published row was scored so"
+    yield f"rules of the published rows: {told}; all others: {profile}; {same}"
 
 
 def _missing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -199,6 +214,12 @@ def _with_interval(cell: Mapping[str, Any] | None, printed: float | None = None)
     if printed is not None and f"{printed:.3f}" != f"{cell['score']:.3f}":
         shown += f" (printed {printed:.3f})"
     return shown
+
+
+def _memory(row: Mapping[str, Any], counter: str) -> str:
+    """In thousands; a paper's with its unit, where that is not the table's."""
+    unit = row["memory_counter"] or "as printed" if row["published"] else counter
+    return _thousands(row["memory_tokens"]) + (f" ({unit})" if unit != counter else "")
 
 
 def _thousands(value: float) -> str:

@@ -27,7 +27,7 @@ AVERAGES = {
 }
 """Key in a row -> heading."""
 FACTS = ("suite", "data", "split", "dataset", "reader", "profile", "judge", "seed", "memory_counter")
-"""In every line of the CSV."""
+"""In every line of the CSV; of a paper's row only what is known of it."""
 
 
 def column_names(suite: Suite, every: Sequence[Sequence[Summary]]) -> list[str]:
@@ -101,6 +101,8 @@ def published_row(row: PublishedRow, common: Sequence[str] = ()) -> dict[str, An
         "kind": "published",
         "published": True,
         "source": row.source,
+        "profile": row.profile,
+        "memory_counter": row.counter,
         "subtasks": {name: {"score": score} for name, score in row.scores.items()},
         "groups": {},
         "of_subtasks": {"score": row.mean_of_subtasks, "over": list(row.scores)},
@@ -116,12 +118,22 @@ def write_table(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], fol
     whole = {"memenvs": __version__, **facts, "rows": [plain(dict(row)) for row in rows]}
     (folder / "table.json").write_text(json.dumps(whole, indent=1, allow_nan=False), encoding="utf-8")
     told = {name: facts.get(name) for name in FACTS}
-    lines = [_flat(row) | told for row in rows]
+    lines = [_flat(row) | (_told_of(row, told) if row["published"] else told) for row in rows]
     columns = list(dict.fromkeys(name for line in lines for name in line))
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(lines)
+
+
+def _told_of(row: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a paper's row: our data, reader, rules and seed are not its own."""
+    return {
+        "suite": told["suite"],
+        "source": row["source"],
+        "profile": row["profile"],
+        "memory_counter": row["memory_counter"],
+    }
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
