@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from memenvs.errors import SettingsError, whole
 from memenvs.record import EpisodeRecord
 from trainers.pool import in_parallel
 from trainers.suites.arms import ArmUnavailable, play
+from trainers.suites.arms_recorded import Recorded, recorded
 from trainers.suites.costs import COSTS, PLAYING, grown, usage_of
 from trainers.suites.later import Later
 from trainers.suites.plan import Plan
@@ -55,6 +56,8 @@ class StreamJob:
     """What plays it, in order: the one whose memory size others get comes before these."""
     size: int | None = None
     """Memory tokens of that one, where it has played the stream already."""
+    told: Mapping[str, Recorded] = field(default_factory=dict)
+    """Shuffled arm -> what was written to the memory that it shows, where that was played already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def play_stream(plan: Plan, job: StreamJob) -> Iterator[tuple[str, EpisodeRecord
     size = job.size
     for name in job.arms:
         try:
-            record = _episode(plan, name, job.index, size)
+            record = _episode(plan, name, job.index, size, job.told.get(name))
         except ArmUnavailable as error:
             yield name, Unplayed(str(error), for_good=True)
             continue
@@ -114,10 +117,12 @@ def play_streams(
     yield from on_ray(work, jobs, workers.count, address=workers.ray)
 
 
-def _episode(plan: Plan, name: str, index: int, size: int | None) -> EpisodeRecord:
+def _episode(plan: Plan, name: str, index: int, size: int | None, told: Recorded | None = None) -> EpisodeRecord:
     """The episode with all its questions open."""
-    arm = plan.arms[name]
-    manager = None if arm.by_rule or arm.make is None else arm.make(arm.settings_for(plan.settings), None)
+    arm = plan.arms[name] if told is None else recorded(plan.arms[name], told)
+    manager = (
+        None if arm.by_rule or arm.make is None or told is not None else arm.make(arm.settings_for(plan.settings), None)
+    )
     begun, before = time.perf_counter(), usage_of(manager)
     record = play(
         arm, plan.dataset, index, plan.settings, Later(plan.reader.name), plan.seed,

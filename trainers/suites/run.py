@@ -13,6 +13,9 @@ from pathlib import Path
 from memenvs.errors import SettingsError
 from memenvs.memory.architectures import FLAT
 from memenvs.record import EpisodeRecord
+from trainers.suites.arms_list import ArmUnavailable
+from trainers.suites.arms_recorded import Recorded, memory_from
+from trainers.suites.arms_shuffled import partners
 from trainers.suites.costs import COSTS, Meter, added
 from trainers.suites.kept import KeptRecords, index_of
 from trainers.suites.later import reading_of, unread, with_answers
@@ -123,18 +126,48 @@ class _Reading:
     def _play_all(self) -> None:
         self.outcome.unavailable.clear()
         self.outcome.unplayed.clear()
-        for job, played in play_streams(self.plan, self._jobs(), self.workers):
-            for name, found in played:
-                self._note(name, job.index, found)
-            if any(_open(records) >= self.plan.batch for records in self.waiting.values()):
-                self._read_waiting()
-        self._read_waiting()
+        # Memories are made first, and shuffled as they were made: a model is not asked for them twice.
+        for jobs in (self._jobs, self._shuffled_jobs):
+            for job, played in play_streams(self.plan, jobs(), self.workers):
+                for name, found in played:
+                    self._note(name, job.index, found)
+                if any(_open(records) >= self.plan.batch for records in self.waiting.values()):
+                    self._read_waiting()
+            self._read_waiting()
 
     def _jobs(self) -> list[StreamJob]:
         """The streams that some arm has not played."""
-        missing = [tuple(n for n in _in_order(self.plan) if i not in self.sizes[n]) for i in range(self.plan.streams)]
+        names = [name for name in _in_order(self.plan) if self._shows(name) is None]
+        missing = [tuple(n for n in names if i not in self.sizes[n]) for i in range(self.plan.streams)]
         known = self.sizes.get(self.plan.reference, {})
         return [StreamJob(index, arms, known.get(index)) for index, arms in enumerate(missing) if arms]
+
+    def _shows(self, name: str) -> str | None:
+        """Whose memories a shuffled arm shows, if they are played here."""
+        return memory_from(self.plan.arms[name], self.plan.arms.items())
+
+    def _shuffled_jobs(self) -> list[StreamJob]:
+        """The streams that a shuffled arm has not played, with the memories that others made."""
+        told: dict[int, dict[str, Recorded]] = {}
+        for name in _in_order(self.plan):
+            source = self._shows(name)
+            missing = [i for i in range(self.plan.streams) if i not in self.sizes[name]]
+            if source is None or not missing:
+                continue
+            try:
+                others = partners(self.plan.dataset, self.plan.seed, range(self.plan.streams))
+            except ArmUnavailable as error:
+                self.outcome.unavailable[name] = [str(error)] * len(missing)
+                continue
+            made = {index_of(record): Recorded.of(record) for record in self.outcome.files[source]}
+            for index in missing:
+                if others[index] in made:
+                    told.setdefault(index, {})[name] = made[others[index]]
+                else:
+                    self._note(
+                        name, index, Unplayed(f"{source} has no memory of stream {others[index]}", for_good=False)
+                    )
+        return [StreamJob(index, tuple(arms), told=arms) for index, arms in sorted(told.items())]
 
     def _note(self, name: str, index: int, found: EpisodeRecord | Unplayed) -> None:
         if isinstance(found, Unplayed):
