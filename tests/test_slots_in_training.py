@@ -1,6 +1,7 @@
 """Every value of every slot, and every preset, in the loop."""
 
 import json
+import warnings
 from dataclasses import replace
 from typing import get_args
 
@@ -95,6 +96,15 @@ def test_raw_beside_a_group_that_compares_single_steps_warns():
         parts = Parts(replace(SMALL, reward="raw", slots=Slots(preset="finemem")))
     (table,) = advantages([parts.play(0, 3, 0)], parts.slots)
     assert (table[:, :-1] == 0).all()
+
+
+def test_the_preset_of_mem_alpha_in_the_flat_memory_says_so_and_names_the_other():
+    slots = Slots(preset="memalpha")
+    with pytest.warns(UserWarning, match="FineMem-Memalpha-v0 with the memory 'flat'.*--env-id MemAlpha-Memalpha-v0"):
+        Parts(replace(SMALL, slots=slots))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Parts(replace(SMALL, slots=slots, env=EnvSettings(T=4, env_id="MemAlpha-Memalpha-v0")))
 
 
 def test_slots_that_were_given_win_over_the_preset():

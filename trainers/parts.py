@@ -19,6 +19,7 @@ from agents.base import View
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
 from memenvs.episode import Observation
 from memenvs.errors import DataError, SettingsError
+from memenvs.memory.architectures import FLAT
 from memenvs.reading import CachedReader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
@@ -79,6 +80,12 @@ class Parts:
                 'the reward "raw" pays at the last step alone and the group "step" compares rewards step by step: only the last '
                 'step learns. Take the reward "outcome", which pays at every step, or the group "trajectory", which compares '
                 "returns",
+                stacklevel=2,
+            )
+        if settings.slots.preset == "memalpha" and (memory := self.envs[0].unwrapped.settings.memory) == FLAT:  # type: ignore
+            warnings.warn(
+                f"the preset memalpha is trained in {settings.env.env_id} with the memory {memory!r}; Mem-alpha's own has three "
+                "parts: --env-id MemAlpha-Memalpha-v0, with --data for other streams",
                 stacklevel=2,
             )
         self.sampler = self._sampler()
