@@ -15,6 +15,8 @@ from memenvs.reading.fact_paths import by_subject, reachable
 from memenvs.streams import load
 from memenvs.streams.facts import fact_list, newest
 from trainers.evaluation import play
+from trainers.suites.arms_list import ArmUnavailable
+from trainers.suites.arms_shuffled import partners
 
 MULTI, SINGLE = 0, 1
 ALL = 10_000
@@ -94,3 +96,8 @@ def test_the_questions_of_another_set(shared):
     assert (sum(single), len(single)) == (820, 820)
     assert len(right) == 615
     assert sum(right) >= 600
+
+
+def test_streams_of_one_context_have_no_shuffled_memory(facts_file):
+    with pytest.raises(ArmUnavailable, match="of 2 streams 2 have the same chunks"):
+        partners(load(facts_file), 0)
