@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,10 @@ def width_table(folder: Folder) -> str:
     """Evidence at several k."""
     widths = sorted({int(r["scope"][4:]) for r in folder.measured if r["scope"].startswith("k = ")})
     by_k = {k: {r["method"]: r for r in folder.scope(f"k = {k}")} for k in widths}
-    cells: Callable[[int], list[str]] = lambda k: [
-        interval(by_k[k][m], "spearman") for m in ("evidence", "evidence-cited")
-    ]  # noqa: E731
+
+    def cells(k: int) -> list[str]:
+        return [interval(by_k[k][m], "spearman") for m in ("evidence", "evidence-cited")]
+
     return table(["k", "evidence (retrieved)", "evidence-cited"], ([str(k), *cells(k)] for k in widths))
 
 

@@ -52,7 +52,11 @@ def test_a_served_model_says_what_the_local_one_says(served, dialect):
 def test_a_served_reader_answers_what_the_local_one_answers(served):
     folder, url = served
     items = (("0.0", "Ann has a dog."), ("0.1", "Bob is in Rome."))
-    readings = [Reading("Who has a dog?", items, "squad"), Reading("Where is Bob?", items[1:]), Reading("Is it raining?", ())]
+    readings = [
+        Reading("Who has a dog?", items, "squad"),
+        Reading("Where is Bob?", items[1:]),
+        Reading("Is it raining?", ()),
+    ]
     hosted, local = make_reader(url, max_tokens=TOKENS), make_reader(f"local:{folder}", max_tokens=TOKENS, device="cpu")
     expected = hosted.read(readings)
     assert len({answer.text for answer in expected}) == 3

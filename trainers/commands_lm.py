@@ -28,7 +28,7 @@ def train_lm(
         memenvs train --agent lm --model path/to/model --lora-rank 16 --dtype bfloat16 --learning-rate 1e-5
 
     A small model that first learns from a scripted manager to point at sentences:
-        memenvs train --agent lm --model runs/demo-lm/models/4x128-seed0 --message sentences --warm-start scripted --learning-rate 3e-4
+        memenvs train --agent lm --model path/to/small --message sentences --warm-start scripted --learning-rate 3e-4
 
     Go on where a killed run stopped:
         memenvs train --agent lm --model path/to/model --resume auto
