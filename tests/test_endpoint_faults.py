@@ -297,8 +297,9 @@ def test_json_of_any_other_shape_is_a_failure(server, monkeypatch, body):
 
 
 INTERRUPTED = """
-import sys, threading
+import signal, sys, threading
 from memenvs.endpoint import ChatEndpoint, ChatSettings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to Ctrl-C
 model = ChatEndpoint(ChatSettings(sys.argv[1], "m", patience=1000.0, timeout=5.0))
 print("asking", flush=True)
 try:
