@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 transformers = pytest.importorskip("transformers")
 
+from agents.language_model.prefill import common_prefix  # noqa: E402
 from memenvs.errors import SettingsError  # noqa: E402
-from trainers.tokens.rows import TokenRow, common_prefix, micro_batches  # noqa: E402
+from trainers.tokens.rows import TokenRow, micro_batches  # noqa: E402
 from trainers.tokens.selected import selected_log_probs  # noqa: E402
 from trainers.tokens.shared_prefix import plain_head, row_log_probs  # noqa: E402
 

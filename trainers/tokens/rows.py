@@ -36,16 +36,6 @@ class TokenRow:
             )
 
 
-def common_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Number of tokens with which all prompts begin, at most one less than the shortest has.
-
-    The last token of a prompt is left to the row: the first token of the completion is predicted from it.
-    """
-    shortest, longest = min(prompts), max(prompts)  # of sorted sequences, the ends differ first
-    limit = min(map(len, prompts)) - 1
-    return next((i for i in range(limit) if shortest[i] != longest[i]), limit)
-
-
 def micro_batches(rows: Sequence[TokenRow], most: int) -> list[list[int]]:
     """Rows that go through the model together: those of one step of one stream, which share the longest prefix, by length.
 

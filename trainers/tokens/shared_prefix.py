@@ -15,8 +15,8 @@ from transformers import DynamicCache
 
 from agents.language_model.cpu_linear import fast_linear
 from agents.language_model.filling import fill
-from agents.language_model.prefill import slides
-from trainers.tokens.rows import TokenRow, common_prefix
+from agents.language_model.prefill import common_prefix, slides
+from trainers.tokens.rows import TokenRow
 from trainers.tokens.selected import selected_log_probs
 
 
