@@ -7,6 +7,7 @@ and only what differs goes through the model again. The result is that of forwar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -32,34 +33,11 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
     Returns:
         One (n,) float32 tensor per row, n the length of its completion.
     """
+    counts = [len(row.completion) for row in rows]
     weight = next(model.parameters())
-    device = weight.device
-    shared = common_prefix([row.prompt for row in rows]) if share and len(rows) > 1 else 0
-    read = [shared] * len(rows)
-    cache = DynamicCache()
-    mask = torch.ones(len(rows), shared, dtype=torch.int64, device=device)
-    given: dict[str, Any] = {"use_cache": False}
     with fast_linear(weight):
-        if shared:
-            fill(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
-            cache.batch_repeat_interleave(len(rows))
-            given = {"past_key_values": cache, "use_cache": True}
-        # The rest of the prompts apart from the completions: of a prompt only keys and values are wanted. Where no token is shared,
-        # a prompt of one token would be nothing but padding. Windows count places, padding between two passes among them.
-        if share and (shared or min(len(row.prompt) for row in rows) > 1) and not slides(model):
-            between = _Stretches([row.prompt[shared:-1] for row in rows], read, device)
-            if between.width:
-                mask = torch.cat([mask, between.mask], dim=1)
-                fill(model, cache, **between.inputs, attention_mask=mask)
-                given = {"past_key_values": cache, "use_cache": True}
-            read = [len(row.prompt) - 1 for row in rows]
-        last = _Stretches(
-            [(row.prompt + row.completion[:-1])[start:] for row, start in zip(rows, read, strict=True)], read, device
-        )
-        given |= last.inputs | {"attention_mask": torch.cat([mask, last.mask], dim=1)}
-        counts = [len(row.completion) for row in rows]
-        where = last.ends(counts)
-        targets = torch.tensor([token for row in rows for token in row.completion], device=device)
+        given, where = _read_prompts(model, rows, share)
+        targets = torch.tensor([token for row in rows for token in row.completion], device=weight.device)
         if plain_head(model):
             hidden = model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[where]
             found = selected_log_probs(hidden, model.get_output_embeddings().weight, targets, temperature)
@@ -67,6 +45,50 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
             logits = model(**given).logits.flatten(0, 1)[where].float() / temperature
             found = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
     return list(found.split(counts))
+
+
+@torch.no_grad()
+def prompt_states(model: Any, rows: Sequence[TokenRow], share: bool = True) -> Tensor:
+    """What the model makes of prompts: its last hidden state at the last token of each.
+
+    Args:
+        model, rows, share: see `row_log_probs`; completions are not looked at.
+
+    Returns:
+        (N, H) in the weights' dtype, without a gradient.
+    """
+    prompts = [replace(row, completion=row.completion[:1], old=()) for row in rows]
+    with fast_linear(next(model.parameters())):
+        given, where = _read_prompts(model, prompts, share)
+        return model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[where]
+
+
+def _read_prompts(model: Any, rows: Sequence[TokenRow], share: bool) -> tuple[dict[str, Any], Tensor]:
+    """Read the prompts into a cache; the decoder's inputs for the rest, and where in it the completions are predicted from."""
+    device = next(model.parameters()).device
+    shared = common_prefix([row.prompt for row in rows]) if share and len(rows) > 1 else 0
+    read = [shared] * len(rows)
+    cache = DynamicCache()
+    mask = torch.ones(len(rows), shared, dtype=torch.int64, device=device)
+    given: dict[str, Any] = {"use_cache": False}
+    if shared:
+        fill(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
+        cache.batch_repeat_interleave(len(rows))
+        given = {"past_key_values": cache, "use_cache": True}
+    # The rest of the prompts apart from the completions: of a prompt only keys and values are wanted. Where no token is shared,
+    # a prompt of one token would be nothing but padding. Windows count places, padding between two passes among them.
+    if share and (shared or min(len(row.prompt) for row in rows) > 1) and not slides(model):
+        between = _Stretches([row.prompt[shared:-1] for row in rows], read, device)
+        if between.width:
+            mask = torch.cat([mask, between.mask], dim=1)
+            fill(model, cache, **between.inputs, attention_mask=mask)
+            given = {"past_key_values": cache, "use_cache": True}
+        read = [len(row.prompt) - 1 for row in rows]
+    last = _Stretches(
+        [(row.prompt + row.completion[:-1])[start:] for row, start in zip(rows, read, strict=True)], read, device
+    )
+    given |= last.inputs | {"attention_mask": torch.cat([mask, last.mask], dim=1)}
+    return given, last.ends([len(row.completion) for row in rows])
 
 
 class _Stretches:
