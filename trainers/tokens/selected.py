@@ -1,4 +1,9 @@
-"""Log-probabilities of given tokens, without the whole table of logits in memory."""
+"""Log-probabilities of given tokens, without the whole table of logits in memory.
+
+Of N tokens and V words, no table of more than `CHUNK` x V is ever made, and none is kept from the forward to the backward pass:
+what is kept are the (N, H) hidden states, a reference to the weight, N targets and N float32 norms. The products with the weight
+are in the weight's type; logits become float32 before they are divided, exponentiated and summed.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +26,11 @@ class _Selected(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float) -> Tensor:
         found, norms = [], []
         for part, wanted in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True):
-            logits = linear(part, weight).float() / temperature
+            logits = linear(part, weight).float().div_(temperature)
             norm = logits.logsumexp(-1)
             found.append(logits.gather(1, wanted[:, None])[:, 0] - norm)
             norms.append(norm)
+            del logits  # before the next chunk's are made
         ctx.save_for_backward(hidden, weight, targets, torch.cat(norms))
         ctx.temperature = temperature
         return torch.cat(found)
@@ -40,15 +46,16 @@ class _Selected(torch.autograd.Function):
         )
         with fast_linear(weight):
             for part, wanted, norm, gradient in pieces:
-                logits = linear(part, weight).float() / ctx.temperature
-                slope = -(logits - norm[:, None]).exp_()
-                slope.scatter_add_(1, wanted[:, None], torch.ones_like(slope[:, :1]))
-                slope *= gradient[:, None] / ctx.temperature
-                slope = slope.to(part.dtype)
+                # One float32 table in place of its successors: logits, probabilities, slope.
+                table = linear(part, weight).float().div_(ctx.temperature).sub_(norm[:, None]).exp_().neg_()
+                table.scatter_add_(1, wanted[:, None], torch.ones_like(table[:, :1]))
+                slope = table.mul_(gradient[:, None] / ctx.temperature).to(part.dtype)
+                del table
                 if down is not None:
                     down.append(linear(slope, weight.T))
                 if total is not None:
-                    total += linear(slope.T, part.T).float()
+                    total += linear(slope.T, part.T)
+                del slope  # before the next chunk's table is made
         return (
             None if down is None else torch.cat(down),
             None if total is None else total.to(weight.dtype),
