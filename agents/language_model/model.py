@@ -101,8 +101,10 @@ class CausalLM:
 
     @property
     def device(self) -> Any:
-        """Where the model's weights are."""
-        return next(self.model.parameters()).device
+        """Where the model's inputs belong."""
+        from agents.language_model.placement import input_device
+
+        return input_device(self.model)
 
     @property
     def context(self) -> int | None:

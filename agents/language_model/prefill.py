@@ -2,6 +2,7 @@
 
 * `plan` - which beginnings are shared.
 * `prefill` - the prompts forwarded; the cache is branched where they part.
+* `select` - rows of a cache.
 
 Prompts are read in up to three levels: the beginning of all of them (the instructions), the beginning of each group (the chunk,
 for the rollouts of one stream), and the rest of each row (the memory). Each level is one forward pass over a padded batch;
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from agents.language_model.cpu_linear import fast_linear
 from agents.language_model.filling import fill
+from agents.language_model.placement import input_device
 
 
 class Level(NamedTuple):
@@ -93,8 +95,7 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
     """
     from transformers import DynamicCache
 
-    weight = next(model.parameters())
-    device = weight.device
+    device = input_device(model)
     # The window of sliding attention counts places in the cache, padding between two levels among them.
     share = groups is not None and not slides(model)
     levels = plan(prompts, groups or ()) if share else [Level(tuple(prompts), (0,) * len(prompts))]
@@ -106,7 +107,7 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
     for depth, level in enumerate(levels):
         parents = torch.tensor(level.parents, device=device)
         if depth:
-            cache.batch_select_indices(parents)
+            select(cache, parents)
         mask, lengths = mask[parents], lengths[parents]
         tokens, own = (part.to(device) for part in _padded(level.stretches))
         mask = torch.cat([mask, own], dim=1)
@@ -118,7 +119,7 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], groups: Sequence[Any
             "position_ids": positions,
             "past_key_values": cache,
         }
-        with fast_linear(weight):
+        with fast_linear(next(model.parameters())):
             if depth + 1 < len(levels):
                 fill(model, **inputs)
             else:
@@ -134,6 +135,18 @@ def _last_apart(levels: list[Level]) -> list[Level]:
         return levels
     begin = Level(tuple(stretch[:-1] for stretch in rest.stretches), rest.parents)
     return [*before, begin, Level(tuple(stretch[-1:] for stretch in rest.stretches), tuple(range(len(rest.stretches))))]
+
+
+def select(cache: Any, rows: Tensor) -> None:
+    """Keep these rows of a cache, whose layers may be on several devices.
+
+    Args:
+        cache: of transformers; it is changed.
+        rows: (B,) int64, numbers of rows; they may repeat.
+    """
+    for layer in cache.layers:
+        if layer.keys is not None:
+            layer.batch_select_indices(rows.to(layer.keys.device))
 
 
 def slides(model: Any) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from agents.language_model.decoding import folded_attention, with_room
 from agents.language_model.model import CausalLM
-from agents.language_model.prefill import prefill
+from agents.language_model.prefill import prefill, select
 from memenvs.errors import SettingsError, whole
 
 _CHUNK = 1 << 23
@@ -119,10 +119,9 @@ class _Row:
         self.tokens: list[int] = []
         self.log_probs: list[float] = []
 
-    def add(self, token: int, log_prob: float, ends: frozenset[int]) -> bool:
+    def add(self, token: int, ends: frozenset[int]) -> bool:
         """Take a token; whether the message goes on."""
         self.tokens.append(token)
-        self.log_probs.append(log_prob)
         self._ended = token in ends or (bool(self._stop) and self._cut(self._lm.decode(self.tokens[-self._tail :]))[1])
         return not self._ended
 
@@ -144,27 +143,28 @@ def _draw_all(
     groups: Sequence[Any] | None,
 ) -> list[_Row]:
     rows = [_Row(lm, tuple(prompt), settings) for prompt in prompts]
-    chances = None if uniforms is None else torch.from_numpy(uniforms).to(lm.device)
-    ends = lm.end_ids
+    device, ends = lm.device, lm.end_ids
+    chances = None if uniforms is None else torch.from_numpy(uniforms).to(_exact(device))
     active = list(range(len(rows)))
     cache, mask, positions, logits = prefill(lm.model, prompts, groups)
     cache, read = with_room(cache, settings.max_tokens), mask.shape[1]
     mask = torch.cat([mask, mask.new_ones(len(rows), settings.max_tokens)], dim=1)
+    recorded: list[tuple[list[int], Tensor]] = []  # they stay on the device until the end: fetching makes a GPU wait
     for number in range(settings.max_tokens):
-        chance = None if chances is None else chances[active, number]
-        drawn, log_probs = draw(logits, settings, chance)
-        tokens = drawn.tolist()
+        drawn, log_probs = draw(logits, settings, None if chances is None else chances[:, number])
+        recorded.append((active, log_probs))
         going = [
             place
-            for place, (row, token, log_prob) in enumerate(zip(active, tokens, log_probs.tolist(), strict=True))
-            if rows[row].add(token, log_prob, ends)
+            for place, (row, token) in enumerate(zip(active, drawn.tolist(), strict=True))
+            if rows[row].add(token, ends)
         ]
         if not going or number + 1 == settings.max_tokens:
             break
         if len(going) < len(active):  # finished rows leave the batch
-            kept = torch.tensor(going, device=lm.device)
-            cache.batch_select_indices(kept)
+            kept = torch.tensor(going, device=device)
+            select(cache, kept)
             mask, positions, drawn = mask[kept], positions[kept], drawn[kept]
+            chances = None if chances is None else chances[kept.to(chances.device)]
             active = [active[place] for place in going]
         read += 1
         logits = lm.model(
@@ -175,7 +175,15 @@ def _draw_all(
             use_cache=True,
         ).logits[:, -1]
         positions = positions + 1
+    values = torch.cat([log_probs for _, log_probs in recorded]).tolist()
+    for row, value in zip((row for rows_then, _ in recorded for row in rows_then), values, strict=True):
+        rows[row].log_probs.append(value)
     return rows
+
+
+def _exact(device: torch.device) -> torch.device:
+    """Where sums in double precision are made for this device: Apple's GPUs, and others, have none."""
+    return device if device.type in ("cpu", "cuda") else torch.device("cpu")
 
 
 def draw(logits: Tensor, settings: SamplingSettings, chance: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -184,7 +192,7 @@ def draw(logits: Tensor, settings: SamplingSettings, chance: Tensor | None) -> t
     Args:
         logits: (B, V).
         settings: temperature and top-p are used.
-        chance: (B,) float64 numbers in [0, 1); not looked at where the temperature is 0.
+        chance: (B,) float64 numbers in [0, 1), on the logits' device or on the CPU; not looked at where the temperature is 0.
 
     Returns:
         (B,) token ids and (B,) their float32 log-probabilities at the temperature, before top-p.
@@ -203,12 +211,12 @@ def _draw(logits: Tensor, settings: SamplingSettings, chance: Tensor | None) -> 
         chosen = log_probs.argmax(-1)
     else:
         # Sums over a vocabulary in single precision would be off by more than many tokens' probability.
-        probabilities = log_probs.double().exp()
+        probabilities = log_probs.to(chance.device).double().exp()
         if settings.top_p < 1:
             ordered, places = probabilities.sort(dim=-1, descending=True, stable=True)
             ordered[ordered.cumsum(-1) - ordered >= settings.top_p] = 0.0
             probabilities = torch.zeros_like(probabilities).scatter_(-1, places, ordered)
         sums = probabilities.cumsum(-1)
         chosen = torch.searchsorted(sums, chance[:, None] * sums[:, -1:], right=True)[:, 0]
-        chosen = chosen.clamp(max=logits.shape[-1] - 1)
+        chosen = chosen.clamp(max=logits.shape[-1] - 1).to(logits.device)
     return chosen, log_probs.gather(-1, chosen[:, None])[:, 0]
