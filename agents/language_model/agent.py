@@ -59,7 +59,7 @@ class LanguageModelAgent:
         self.dialect = self.policy.prompt.dialect
         """What the environment must read."""
         self.counts: Counter[str] = Counter()
-        """Messages, those truncated, tokens read and written, since the agent was made."""
+        """Messages, those truncated, prompts shortened to fit the context, tokens read and written, since the agent was made."""
         self.together = self.policy.batch
         """Episodes that are worth playing side by side."""
         self._rng = np.random.default_rng(0)
@@ -83,6 +83,7 @@ class LanguageModelAgent:
         for decision in decisions:
             self.counts["messages"] += 1
             self.counts["truncated"] += decision.truncated
+            self.counts["shortened"] += decision.shortened
             self.counts["prompt_tokens"] += len(decision.sample.prompt)
             self.counts["completion_tokens"] += len(decision.sample.tokens)
         return decisions

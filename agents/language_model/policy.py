@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from agents.base import View
+from agents.language_model.fitting import Fitted, fit
 from agents.language_model.model import CausalLM
-from agents.language_model.prompt import PromptSettings, make_prompt
+from agents.language_model.prompt import PromptSettings
 from agents.language_model.sampling import Sample, SamplingSettings, sample
 from agents.language_model.spoken import spoken
 from memenvs.errors import DataError, SettingsError
@@ -34,6 +35,8 @@ class Decision:
     """What the environment gets: the text without thoughts."""
     sample: Sample
     """Prompt and message in token ids, log-probabilities, whether it was cut off."""
+    shortened: bool = False
+    """Whether the prompt shows less memory than its settings allow, since the model's context has no room for more."""
 
     @property
     def log_prob(self) -> float:
@@ -70,9 +73,17 @@ class LanguageModelPolicy:
             raise SettingsError(f"batch must be at least 1, got {batch}")
         self.lm, self.prompt, self.sampling, self.batch = lm, prompt, sampling, batch
 
+    def fit(self, view: View) -> Fitted:
+        """The prompt for a view, with less memory where the model's context asks for it; the only way from a view to the model.
+
+        Raises:
+            SettingsError: the prompt does not fit without any memory either.
+        """
+        return fit(self.lm, view, self.prompt, self.sampling.max_tokens)
+
     def tokens(self, view: View) -> tuple[int, ...]:
-        """The prompt for a view in token ids; the only way from a view to the model."""
-        return self.lm.tokens(make_prompt(view, self.prompt))
+        """The token ids of `fit`."""
+        return self.fit(view).tokens
 
     def act(
         self, views: Sequence[View], rngs: Sequence[np.random.Generator] | None = None, greedy: bool = False
@@ -91,7 +102,8 @@ class LanguageModelPolicy:
             One `Decision` per view.
 
         Raises:
-            SettingsError: not greedy and no generator per view, or prompt and message exceed the model's context.
+            SettingsError: not greedy and no generator per view, or prompt and message exceed the model's context even without any
+                memory.
         """
         how = self.sampling
         greedy = greedy or how.temperature == 0
@@ -100,7 +112,8 @@ class LanguageModelPolicy:
         if greedy:
             how = SamplingSettings(0.0, 1.0, how.max_tokens, how.stop)
         chances = None if greedy or rngs is None else [rng.random(how.max_tokens) for rng in rngs]
-        prompts = [self.tokens(view) for view in views]
+        fitted = [self.fit(view) for view in views]
+        prompts = [one.tokens for one in fitted]
         groups = [(view.chunk, view.step, view.T) for view in views]
         # Rows of a group stay together; they go through the model from the shortest prompt to the longest.
         order = sorted(range(len(views)), key=lambda i: (groups.index(groups[i]), len(prompts[i])))
@@ -110,7 +123,7 @@ class LanguageModelPolicy:
             uniforms = None if chances is None else np.stack([chances[i] for i in part])
             samples = sample(self.lm, [prompts[i] for i in part], how, uniforms, [groups[i] for i in part])
             drawn |= dict(zip(part, samples, strict=True))
-        return [Decision(spoken(drawn[i].text), drawn[i]) for i in range(len(views))]
+        return [Decision(spoken(drawn[i].text), drawn[i], one.shortened) for i, one in enumerate(fitted)]
 
     def save(self, folder: str | Path) -> None:
         """Write model, tokenizer, and how prompts are made and messages end, so that `load_policy` asks it as it was trained."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +12,7 @@ from agents.base import Agent, View
 from agents.language_model.policy import LanguageModelPolicy
 from agents.language_model.view import memory_view
 from memenvs.errors import SettingsError
-from memenvs.memory import parse_operations
+from memenvs.memory import MemoryItem, parse_operations
 from memenvs.memory.dialects import write_operations
 from memenvs.memory.dialects_sentences import span_of
 from memenvs.memory.operations import Operation
@@ -56,23 +57,44 @@ def teacher_rows(
                 raise SettingsError(
                     f"the teacher {teacher.name!r} must write operations in native JSON, got: {parsed.error or parsed.operations}"
                 )
-            operations = [seen for one in written if (seen := _seen(one, policy, view)) is not None]
+            prompt = policy.fit(view)
+            shown = memory_view(view.memory, view.chunk, prompt.memory_tokens, policy.prompt.show).shown
+            operations = [seen for one in written if (seen := _seen(one, shown)) is not None]
             operations.sort(key=lambda operation: _place(operation, view.chunk))
             message = write_operations(operations, policy.prompt.dialect, view.chunk)
             completion = policy.lm.tokenizer(message, add_special_tokens=False)["input_ids"]
-            rows.append(TokenRow(policy.tokens(view), (*completion, end)))
+            rows.append(TokenRow(prompt.tokens, (*completion, end)))
             observation, _, done, _, info = env.step(message)
         progress()
     return rows
 
 
-def _seen(operation: Operation, policy: LanguageModelPolicy, view: View) -> Operation | None:
+def sayable(rows: Sequence[TokenRow], max_tokens: int) -> list[TokenRow]:
+    """The rows whose message a model can write to its end; of the others it would learn nothing but to be cut off.
+
+    Args:
+        rows: of `teacher_rows`.
+        max_tokens: longest message of the model.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    kept = [row for row in rows if len(row.completion) <= max_tokens]
+    if len(kept) < len(rows):
+        longest = max(len(row.completion) for row in rows)
+        told = f"{len(rows) - len(kept)} of the teacher's {len(rows)} messages are longer than max_tokens={max_tokens}, the "
+        told += f"longest has {longest} tokens"
+        if not kept:
+            raise SettingsError(f"{told}: nothing is left to learn from. Set max_tokens to {longest}")
+        warnings.warn(f"{told}: they are left out of the warm start", stacklevel=3)
+    return kept
+
+
+def _seen(operation: Operation, shown: Sequence[MemoryItem]) -> Operation | None:
     """The operation as far as the prompt shows what it names: nobody learns to name an id that is not there.
 
     An UPDATE of an item that is hidden becomes an INSERT, a DELETE of one is left out.
     """
-    own = policy.prompt
-    shown = memory_view(view.memory, view.chunk, own.memory_tokens, own.show).shown
     if operation.id is None or any(item.id == operation.id for item in shown):
         return operation
     return Operation("INSERT", operation.content) if operation.op == "UPDATE" else None
