@@ -18,7 +18,7 @@ from trainers.parts import Parts
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings, TrainSettings
 from trainers.slots.choices import PRESETS, SLOTS, Preset, Slots, resolve
-from trainers.stored import from_plain, to_plain
+from trainers.stored import CandidateDecisions, from_plain, to_plain
 from trainers.update import advantages, make_batch
 
 SMALL = TrainSettings(
@@ -177,7 +177,7 @@ def test_a_kl_that_is_chosen_alone_counts():
 def test_rows_made_are_rows_trained(preset):
     parts = Parts(replace(SMALL, slots=Slots(preset=preset)))
     groups = parts.draw(0).groups
-    tables = advantages(groups, parts.slots, parts.values(groups))
+    tables = advantages(groups, parts.slots, parts.values(parts.states(groups)))
     selected = [np.random.default_rng(0).random(group.rewards.shape) < 0.5 for group in groups]
     batch = make_batch(groups, tables, selected)
     assert len(batch.decisions) == sum(int(mask.sum()) for mask in selected)
@@ -218,8 +218,8 @@ def test_a_stored_group_comes_back_as_it_was():
     parts = Parts(SMALL)
     group = parts.play(0, 3, 0)
     group.rewards[1], group.r_global[1], group.failed[1] = np.nan, np.nan, True  # its judge had no verdict
-    kept = json.loads(json.dumps(to_plain(group), allow_nan=False))
-    back = from_plain(kept, parts.envs, Parts(replace(SMALL, seed=9)).policy)
+    kept = json.loads(json.dumps(to_plain(group, CandidateDecisions(parts.policy)), allow_nan=False))
+    back = from_plain(kept, parts.envs, CandidateDecisions(Parts(replace(SMALL, seed=9)).policy))
     for there, here in ((group.rewards, back.rewards), (group.r_global, back.r_global)):
         assert np.array_equal(there, here, equal_nan=True)
     assert back.failed.tolist() == [False, True, False, False]

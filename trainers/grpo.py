@@ -68,7 +68,8 @@ def train(
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
         drawn = parts.draw(update)
-        values = parts.values(drawn.groups)
+        states = parts.states(drawn.groups)
+        values = parts.values(states)
         weights = advantages(drawn.groups, slots, values)
         batch = make_batch(drawn.groups, weights, drawn.masks)
         line = rollout_line(drawn.groups[: drawn.fresh], len(batch.decisions)) | parts.judge_metrics()
@@ -82,7 +83,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             parts.optimiser.step()
             line |= {"train/loss": float(loss.detach()), "train/entropy": float(entropies.detach().mean())}
-        parts.fit_critic(drawn.groups, weights, values)
+        parts.fit_critic(drawn.groups, weights, states, values)
         update += 1
         parts.reset_reference(update, batch.decisions, reference)
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from agents.base import View
-from agents.candidate import CandidatePolicy
 from memenvs.errors import ReaderError
 from memenvs.memory import parse_operations
 from memenvs.reading import Reader
 from rewards.credit import StepGame
 from rewards.credit.replay import settings_of
-from trainers.rollout import Group
+from trainers.rollout import Group, Policy
 
 
 def local_rollouts(
-    group: Group, policy: CandidatePolicy, reader: Reader, stream_seed: int, share: float = 0.25, count: int = 4
+    group: Group, policy: Policy, reader: Reader, stream_seed: int, share: float = 0.25, count: int = 4
 ) -> Group | None:
     """Draw some steps of a group's first sound rollout again, several times from the memory that it had there.
 
@@ -57,7 +56,7 @@ def local_rollouts(
         View(record.steps[t].chunk, bank.items, t, record.T, record.steps[t].timestamp)
         for bank, (t, _) in zip(banks, at, strict=True)
     ]
-    drawn = policy.act(views, [np.random.default_rng([stream_seed, 2, t, k]) for t, k in at])
+    drawn = list(policy.act(views, [np.random.default_rng([stream_seed, 2, t, k]) for t, k in at]))
     for bank, view, decision in zip(banks, views, drawn, strict=True):
         bank.apply(parse_operations(decision.message, dialect, view.chunk).operations)
     try:

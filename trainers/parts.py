@@ -23,7 +23,7 @@ from memenvs.memory.architectures import FLAT
 from memenvs.reading import CachedReader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
-from trainers.critic import Critic
+from trainers.critic import CANDIDATE_FEATURES, Critic, Features, candidate_states
 from trainers.judges import check_judged, rejudging
 from trainers.local_rollouts import local_rollouts
 from trainers.rollout import Group, rollout
@@ -66,7 +66,7 @@ class Parts:
         self.objective = Objective(self.slots)
         self.reference: Any = self._make_reference() if self.slots.regulariser != "none" else None
         self.resets = ReferenceResets(self.slots.reset_above, self.slots.reset_every)
-        self.critic = Critic(settings.learning_rate, settings.seed) if self.slots.advantage == "gae" else None
+        self.critic = self._make_critic() if self.slots.advantage == "gae" else None
         judge = str(self.slots.judge)
         self.rejudge = rejudging(judge, settings.judge_model)
         if self.rejudge is not None:
@@ -101,6 +101,15 @@ class Parts:
     def _make_reference(self) -> Any:
         return copy.deepcopy(self.policy)
 
+    def _make_critic(self) -> Critic:
+        return Critic(CANDIDATE_FEATURES, self.settings.learning_rate, self.settings.epochs, self.settings.seed)
+
+    def _states(self, group: Group) -> Features:
+        return candidate_states(group.decisions)
+
+    def _decisions(self) -> stored.Decisions:
+        return stored.CandidateDecisions(self.policy)
+
     def _make_optimiser(self) -> torch.optim.Optimizer:
         rate = self.settings.learning_rate
         if self.slots.sampler == "many":
@@ -112,9 +121,10 @@ class Parts:
         pooled = name in ("npr", "dots") or settings.pool is not None
         arguments: dict[str, Any] = {"pool": seed_pool(settings.seed, settings.pool or POOL) if pooled else None}
         if name in REPLAYING:
-            decode = lambda data: stored.from_plain(data, self.envs, self.policy)  # noqa: E731
             arguments["replay"] = RolloutReplay(
-                keep_solved=name == "compensation", encode=stored.to_plain, decode=decode
+                keep_solved=name == "compensation",
+                encode=lambda group: stored.to_plain(group, self._decisions()),
+                decode=lambda data: stored.from_plain(data, self.envs, self._decisions()),
             )
         if name == "dots":
             arguments["embeddings"] = stream_embeddings([self._stream(seed) for seed in arguments["pool"]])
@@ -162,21 +172,30 @@ class Parts:
         """What the judge says about itself since the last time."""
         return {} if self.rejudge is None else self.rejudge.metrics()
 
-    def values(self, groups: Sequence[Group]) -> list[Array] | None:
-        """The critic's values, if there is a critic."""
-        return None if self.critic is None else [self.critic.values(group) for group in groups]
+    def states(self, groups: Sequence[Group]) -> list[Features] | None:
+        """Per group (G, T, F) what the critic reads, if there is a critic."""
+        return None if self.critic is None else [self._states(group) for group in groups]
 
-    def fit_critic(self, groups: Sequence[Group], advantages: Sequence[Array], values: Sequence[Array] | None) -> None:
-        """Move the critic towards the returns that its advantages imply, A + V."""
-        if self.critic is None or values is None:
+    def values(self, states: Sequence[Features] | None) -> list[Array] | None:
+        """Per group (G, T) the critic's values, if there is a critic."""
+        return None if self.critic is None or states is None else [self.critic.values(own) for own in states]
+
+    def fit_critic(
+        self,
+        groups: Sequence[Group],
+        advantages: Sequence[Array],
+        states: Sequence[Features] | None,
+        values: Sequence[Array] | None,
+    ) -> None:
+        """Move the critic towards the returns that its advantages imply, A + V, on rollouts that did not fail."""
+        if self.critic is None or states is None or values is None:
             return
-        decisions, returns = [], []
-        for group, table, own in zip(groups, advantages, values, strict=True):
-            for g in np.flatnonzero(~group.failed):
-                decisions += group.decisions[g]
-                returns.append(table[g] + own[g])
-        if decisions:
-            self.critic.fit(decisions, np.concatenate(returns), self.settings.epochs)
+        sound = [np.flatnonzero(~group.failed) for group in groups]
+        if not any(rows.size for rows in sound):
+            return
+        seen = [own[rows].reshape(-1, own.shape[2]) for own, rows in zip(states, sound, strict=True)]
+        returns = [(a + v)[rows].ravel() for a, v, rows in zip(advantages, values, sound, strict=True)]
+        self.critic.fit(np.concatenate(seen), np.concatenate(returns))
 
     def frozen_log_probs(self, decisions: Sequence[Decision]) -> tuple[Tensor | None, Tensor | None]:
         """(N, 1) log-probabilities under the reference, and under the weights before this update; None where no slot reads them."""

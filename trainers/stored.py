@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -20,30 +20,66 @@ from trainers.rollout import Group, rollout
 from trainers.slots.types import Array
 
 
-def to_plain(group: Group) -> dict[str, Any]:
+class Decisions(Protocol):
+    """How one kind of decision becomes plain data and a decision again."""
+
+    def to_plain(self, decision: Any) -> Any:
+        """A decision as JSON-able data."""
+        ...
+
+    def from_plain(self, kept: Sequence[Any], views: Sequence[View]) -> Sequence[Any]:
+        """Decisions again, each from what `to_plain` gave and the view that it was made at."""
+        ...
+
+
+class CandidateDecisions:
+    """Those of the candidate policy.
+
+    Args:
+        policy: a policy of the same settings, whatever its weights: one like it lists what there was to choose from.
+    """
+
+    def __init__(self, policy: CandidatePolicy) -> None:
+        self._lister = CandidatePolicy(policy.settings)
+
+    def to_plain(self, decision: Decision) -> Any:
+        """Message, log-probability, entropy and choices."""
+        return [decision.message, decision.log_prob, decision.entropy, decision.chosen.tolist()]
+
+    def from_plain(self, kept: Sequence[Any], views: Sequence[View]) -> list[Decision]:
+        """The decisions, with their candidates listed anew."""
+        return [
+            Decision(message, log_prob, entropy, np.array(chosen, np.int64), candidates)
+            for (message, log_prob, entropy, chosen), candidates in zip(
+                kept, self._lister.candidates(views), strict=True
+            )
+        ]
+
+
+def to_plain(group: Group, decisions: Decisions) -> dict[str, Any]:
     """A group as JSON-able data."""
     return {
         "stream": group.stream,
         "trees": group.trees,
-        "decisions": [[[d.message, d.log_prob, d.entropy, d.chosen.tolist()] for d in row] for row in group.decisions],
+        "decisions": [[decisions.to_plain(decision) for decision in row] for row in group.decisions],
         "rewards": _listed(group.rewards),
         "terms": {name: _listed(values) for name, values in group.terms.items()},
         "r_global": _listed(group.r_global),
     }
 
 
-def from_plain(data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> Group:
+def from_plain(data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], decisions: Decisions) -> Group:
     """The group again, by playing its messages.
 
     Args:
         data: what `to_plain` gave.
         envs: environments over the same data as the group's.
-        policy: a policy of the same settings, whatever its weights: it lists what there was to choose from.
+        decisions: of the group's kind.
     """
     rows = data["decisions"]
     # Without their reward wrappers, which would have to be paid again.
     bare = [env.unwrapped for env in envs[: len(rows)]]
-    played = rollout(bare, _Recorded(policy, rows), data["stream"], [np.random.default_rng(0)] * len(rows))
+    played = rollout(bare, _Recorded(rows, decisions), data["stream"], [np.random.default_rng(0)] * len(rows))
     rewards = _array(data["rewards"])
     return replace(
         played,
@@ -67,20 +103,16 @@ def _array(listed: Any) -> Array:
     return np.array(listed, np.float64)
 
 
-class _Recorded(CandidatePolicy):
+class _Recorded:
     """Decides as recorded."""
 
-    def __init__(self, policy: CandidatePolicy, rows: list[list[list[Any]]]) -> None:
-        super().__init__(policy.settings)
-        self._rows, self._t = rows, 0
+    def __init__(self, rows: list[list[Any]], decisions: Decisions) -> None:
+        self._rows, self._decisions, self._t = rows, decisions, 0
 
     def act(
         self, views: Sequence[View], rngs: Sequence[np.random.Generator] | None = None, greedy: bool = False
-    ) -> list[Decision]:
-        """The recorded decisions of the next step, with their candidates listed anew."""
+    ) -> Sequence[Any]:
+        """The recorded decisions of the next step."""
         recorded = [row[self._t] for row in self._rows]
         self._t += 1
-        return [
-            Decision(message, log_prob, entropy, np.array(chosen, np.int64), candidates)
-            for (message, log_prob, entropy, chosen), candidates in zip(recorded, self.candidates(views), strict=True)
-        ]
+        return self._decisions.from_plain(recorded, views)

@@ -29,7 +29,7 @@ WARM_SEEDS = 2**40
 """First seed of the teacher's streams."""
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/truncated",
-    "train/failures", "train/loss", "train/log_ratio", "train/gradient_norm", "train/rows", "train/tokens",
+    "train/failures", "train/loss", "train/log_ratio", "train/gradient_norm", "train/decisions", "train/tokens",
     "heldout/r_global", "heldout/memory_share", "credit_calls", "warm/loss",
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
@@ -75,10 +75,13 @@ def train(
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
         drawn = parts.draw(update)
-        weights = advantages(drawn.groups, parts.slots)
+        states = parts.states(drawn.groups)
+        values = parts.values(states)
+        weights = advantages(drawn.groups, parts.slots, values)
         rows = parts.rows(drawn.groups, weights, drawn.masks)
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
         line |= parts.learn(rows) | token_line(rows, settings.lm.max_tokens)
+        parts.fit_critic(drawn.groups, weights, states, values)
         update += 1
         parts.renew_reference(update, line.get("train/kl", 0.0))
 

@@ -18,14 +18,17 @@ from agents.language_model.sampling import SamplingSettings
 from memenvs.errors import DataError, SettingsError
 from memenvs.version import __version__
 from trainers import checkpoint
+from trainers.critic import Critic, Features
 from trainers.parts import USUAL_GROUP, Parts
 from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
 from trainers.slots.regularisers import RegulariserSettings, kl_k3
 from trainers.slots.types import Array
+from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, prompt_features
 from trainers.tokens.optimiser import adam
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
+from trainers.tokens.stored import TokenDecisions
 from trainers.tokens.update import UpdateSettings, log_prob_table, padded, update
 
 BASE = "base"
@@ -88,6 +91,16 @@ class TokenParts(Parts):
     def _copy(self) -> Any:
         """The reference where it is a model of its own, else None."""
         return self.reference if isinstance(self.reference, torch.nn.Module) else None
+
+    def _make_critic(self) -> Critic:
+        width = self.model.get_output_embeddings().weight.shape[1]
+        return Critic(width, CRITIC_RATE, CRITIC_PASSES, self.settings.seed)
+
+    def _states(self, group: Group) -> Features:
+        return prompt_features(self.model, group.decisions, self.settings.lm.micro_batch)
+
+    def _decisions(self) -> TokenDecisions:
+        return TokenDecisions(self.policy)
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         rate = self.settings.learning_rate
@@ -159,7 +172,13 @@ class TokenParts(Parts):
             "sampler": self.sampler.state(),
             "cost": self.cost(),
         }
-        checkpoint.save(folder, update, {"optimiser": self.optimiser}, state, self._write)
+        checkpoint.save(folder, update, self._kept(), state, self._write)
+
+    def _kept(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+        kept: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"optimiser": self.optimiser}
+        if self.critic is not None:
+            kept |= {"critic": self.critic, "critic_optimiser": self.critic.optimiser}
+        return kept
 
     def _write(self, draft: Path) -> None:
         self.policy.save(draft)
@@ -178,7 +197,7 @@ class TokenParts(Parts):
         load_weights(self.model, folder)
         if (reference := self._copy) is not None:
             load_weights(reference, folder / _REFERENCE)
-        checkpoint.load(folder, {"optimiser": self.optimiser})
+        checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
         self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
         return int(state["update"])

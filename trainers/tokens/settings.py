@@ -97,16 +97,4 @@ class TokenTrainSettings(TrainSettings):
         super().__post_init__()
         if self.entropy:
             raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
-        slots = self.slots.filled
-        refused = {
-            "group": ("local", "tree"),
-            "advantage": ("gae",),
-            "sampler": ("dots", "compensation"),
-        }
-        for slot, names in refused.items():
-            if (name := getattr(slots, slot)) in names:
-                raise SettingsError(
-                    f"the {slot} {name!r} works with the candidate policy's decisions and not yet with a language model's; choose "
-                    "another"
-                )
         object.__setattr__(self, "env", replace(self.env, dialect=self.lm.message))
