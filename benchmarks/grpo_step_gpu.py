@@ -19,6 +19,7 @@ def measure_gpu(case: Case, device: str, repeats: int) -> dict[str, Any]:
     of the update, attention with them; the output layer for drawn tokens alone; a shared prefix once. It does not count what is
     computed again.
     """
+    torch.cuda.reset_peak_memory_stats(device)
     ours = Ours(case, make_model(case), device)
 
     def clock() -> float:
@@ -27,6 +28,7 @@ def measure_gpu(case: Case, device: str, repeats: int) -> dict[str, Any]:
 
     steps = [ours.step(clock) for _ in range(WARM_UP + repeats)][WARM_UP:]
     seconds = {phase: statistics.median(step[phase] for step in steps) for phase in ("generation", "update")}
+    peak = torch.cuda.max_memory_allocated(device)
     drawn = case.group * case.completion
     forward = forward_operations(case, ours.lm.model)
     rate = matrix_rate(device, getattr(torch, case.dtype))
@@ -38,7 +40,7 @@ def measure_gpu(case: Case, device: str, repeats: int) -> dict[str, Any]:
         "update_share": 3 * forward / seconds["update"] / rate,
         "rate": rate / 1e12,
         "seconds": seconds,
-        "peak_bytes": torch.cuda.max_memory_allocated(device),
+        "peak_bytes": peak,
     }
 
 
