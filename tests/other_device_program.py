@@ -50,7 +50,7 @@ def trained(folder, device, rank):
     old = log_prob_table(model, rows, settings).tolist()
     rows = [
         TokenRow(r.prompt, r.completion, tuple(o[: len(r.completion)]), a)
-        for r, o, a in zip(rows, old, (1.0, -1.0, 0.5))
+        for r, o, a in zip(rows, old, (1.0, -1.0, 0.5), strict=True)
     ]
     slots = Slots(regulariser="kl_k3", ratio="decoupled").filled
     for _ in range(2):
