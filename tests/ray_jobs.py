@@ -1,4 +1,4 @@
-"""What workers do in tests/test_ray_pool.py; they import it by name."""
+"""What workers do in tests/test_ray_*.py; they import it by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 from pathlib import Path
+
+from rewards.wrapper import RewardWrapper
 
 
 def multiply(factor: int, job: int) -> tuple[int, int]:
@@ -51,3 +53,17 @@ def together(folder: Path, stuck: str, job: int) -> str:
     while len(list(folder.iterdir())) < 2 or here == stuck:
         threading.Event().wait(0.05)
     return here
+
+
+class DieOnce(RewardWrapper):
+    """The outcome; where MEMENVS_DIE_ONCE names a file that is not there, the process makes it and ends in mid-episode."""
+
+    def terms(self, record):
+        return {}
+
+    def step(self, action):
+        name = os.environ.get("MEMENVS_DIE_ONCE")
+        if name and self.env.unwrapped.episode.step == 1 and not Path(name).exists():
+            Path(name).write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(action)

@@ -32,10 +32,15 @@ def seen(stream, entry=None):
     return group([1.0] * 3 if stream % 3 == 0 else [0.0, (stream % 10) / 10, 1.0], stream=stream)
 
 
+def numbered(streams, first):
+    """Stands for rollouts: the stream and its number within the update."""
+    return [[stream, first + place] for place, stream in enumerate(streams)]
+
+
 def play(sampler, updates, count=4, first=0):
     """What each update trained on."""
     log = []
     for update in range(first, updates):
-        drawn = gather(sampler, update, count, lambda stream, number: [stream, number], seen)
+        drawn = gather(sampler, update, count, numbered, seen)
         log.append((drawn.groups, drawn.fresh, drawn.references, [mask.tolist() for mask in drawn.masks]))
     return log

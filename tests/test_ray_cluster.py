@@ -10,8 +10,8 @@ from test_suite_reading import plan, records
 
 from trainers.cli import main
 from trainers.ray_pool import OF_OUR_RAY, RayPool
-from trainers.suites.playing import Workers
 from trainers.suites.run import read_suite
+from trainers.workers import Workers
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow

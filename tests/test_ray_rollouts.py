@@ -10,8 +10,9 @@ from agents.language_model.small import SmallSettings, make_small
 from memenvs.streams import load
 from trainers.parts import Parts
 from trainers.ray_pool import RayPool
-from trainers.ray_rollouts import rollouts_on_ray, weights_of
+from trainers.ray_rollouts import RayRollouts, weights_of
 from trainers.settings import EnvSettings, TrainSettings
+from trainers.slots.choices import Slots
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
@@ -61,25 +62,42 @@ def candidate_groups():
     moved(parts.policy, parts.policy)
     groups = []
     for number, stream in enumerate(STREAMS):
-        parts.policy.forget_texts()
         groups.append(plain(parts.play(2, stream, number)))
-    return groups, parts.policy
+    return groups, parts
 
 
 def token_groups(settings):
     parts = TokenParts(settings)
     moved(parts.policy, parts.model)
-    return [plain(parts.play(2, stream, number)) for number, stream in enumerate(STREAMS)], parts.policy
+    return [plain(parts.play(2, stream, number)) for number, stream in enumerate(STREAMS)], parts
 
 
 def test_no_worker_is_this_process_with_the_weights_that_it_is_given(tokens):
-    for settings, (expected, policy) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
+    for settings, (expected, parts) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
         with RayPool(0) as pool:
-            found = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
-            assert [plain(group) for group in found] == expected
-            moved(policy, policy.lm.model if hasattr(policy, "lm") else policy)
-            other = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
-        assert [plain(group)["log_probs"] for group in other] != [group["log_probs"] for group in expected]
+            play = RayRollouts(pool, settings)
+            assert [plain(group) for group in play(parts, 2, STREAMS, 0)] == expected
+            # Weights stay for an update: a second round of it has those that the first one had.
+            moved(parts.policy, parts.model if settings is tokens else parts.policy)
+            assert [plain(group) for group in play(parts, 2, STREAMS[1:], 1)] == expected[1:]
+            (found,) = play(parts, 3, STREAMS[:1], 0)
+        assert plain(found) == plain(parts.play(3, STREAMS[0], 0))
+        assert plain(parts.play(2, STREAMS[0], 0))["log_probs"] != expected[0]["log_probs"]
+
+
+def test_what_is_counted_elsewhere_counts_here():
+    for settings in (
+        replace(CANDIDATE, reward="credit:loo-step"),
+        replace(CANDIDATE, reward="outcome", slots=Slots(judge="consensus")),
+    ):
+        here, there = Parts(settings), Parts(settings)
+        for stream in STREAMS:
+            here.play(0, stream, STREAMS.index(stream))
+        with RayPool(0) as pool:
+            RayRollouts(pool, settings)(there, 0, STREAMS, 0)
+        told = here.cost() | here.judge_metrics()
+        assert there.cost() | there.judge_metrics() == told
+        assert told["credit_calls"] or told["judge/distinct"]
 
 
 def test_weights_beneath_adapters_are_not_sent(tokens):
@@ -95,7 +113,7 @@ def test_weights_beneath_adapters_are_not_sent(tokens):
             if weight.requires_grad:
                 weight += 0.3
     with RayPool(0) as pool:
-        found = rollouts_on_ray(pool, settings, 0, STREAMS[:1], weights_of(parts.policy))
+        found = RayRollouts(pool, settings)(parts, 0, STREAMS[:1], 0)
     assert plain(found[0]) == plain(parts.play(0, STREAMS[0], 0))
 
 
@@ -104,9 +122,10 @@ def test_weights_beneath_adapters_are_not_sent(tokens):
 def test_workers_on_ray_play_what_this_process_plays(workers, tokens):
     pytest.importorskip("ray")
     with RayPool(workers) as pool:
-        for settings, (expected, policy) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
+        for settings, (expected, parts) in ((CANDIDATE, candidate_groups()), (tokens, token_groups(tokens))):
             # Twice, for the second time they are held by workers that know the run.
+            play = RayRollouts(pool, settings)
             for _ in range(2):
-                found = rollouts_on_ray(pool, settings, 2, STREAMS, weights_of(policy))
+                found = play(parts, 2, STREAMS, 0)
                 assert [plain(group) for group in found] == expected
                 assert all(np.isfinite(group.rewards).all() for group in found)

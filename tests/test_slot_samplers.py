@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from sampler_groups import EMBEDDINGS, POOL, group, make, play
+from sampler_groups import EMBEDDINGS, POOL, group, make, numbered, play
 
 from memenvs.errors import SettingsError
 from trainers.slots import compensation, filters
@@ -179,7 +179,7 @@ def test_gather_rolls_out_until_the_sampler_has_enough():
         sampler,
         0,
         2,
-        lambda stream, number: (stream, number),
+        numbered,
         lambda stream, entry: group([stream % 2, 0.0], stream=stream),
     )
     kept = [mask.any() for mask in drawn.masks]
@@ -192,7 +192,7 @@ def test_gather_rolls_out_until_the_sampler_has_enough():
 
 
 def test_gather_gives_up_at_the_limit():
-    drawn = gather(make("dynamic", oversampling=2.5), 0, 2, lambda *place: place, lambda s, e: group([1, 1], stream=s))
+    drawn = gather(make("dynamic", oversampling=2.5), 0, 2, numbered, lambda s, e: group([1, 1], stream=s))
     assert drawn.fresh == 5
     assert not any(mask.any() for mask in drawn.masks)
 

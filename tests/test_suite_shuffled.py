@@ -14,8 +14,8 @@ from trainers.suites.arms import play
 from trainers.suites.catalogue import SUITES
 from trainers.suites.later import Later
 from trainers.suites.plan import chosen_arms, make_plan
-from trainers.suites.playing import Workers
 from trainers.suites.run import read_suite
+from trainers.workers import Workers
 
 SMALL = ["--suite", "builtin", "--T", "4", "--streams", "3"]
 

@@ -13,8 +13,9 @@ from test_suite_reading import plan, records
 
 from memenvs.errors import SettingsError
 from trainers.cli import main
-from trainers.suites.playing import StreamJob, Unplayed, Workers, play_stream, play_streams
+from trainers.suites.playing import StreamJob, Unplayed, play_stream, play_streams
 from trainers.suites.run import read_suite
+from trainers.workers import Workers
 
 ARMS = ["random", "first", "shuffled", "rag", "oracle_evidence"]
 

@@ -25,7 +25,11 @@ Demo = Annotated[DemoSettings, tyro.conf.arg(name="")]
 
 
 def train(
-    settings: Settings = TrainSettings(), out: Path = Path("runs/train"), resume: Literal["auto", "never"] = "never"
+    settings: Settings = TrainSettings(),
+    out: Path = Path("runs/train"),
+    resume: Literal["auto", "never"] = "never",
+    workers: int = 0,
+    ray: str | None = None,
 ) -> None:
     """Train the candidate policy with GRPO: Fine-Mem's method, another published one, or your own mix of slots.
 
@@ -54,10 +58,16 @@ def train(
     Go on where a killed run stopped:
         memenvs train --resume auto
 
+    Rollouts on four workers, here or on a Ray cluster:
+        memenvs train --streams 4 --workers 4
+        memenvs train --streams 4 --workers 4 --ray auto
+
     Args:
         settings: the run.
         out: folder for settings.json, metrics.csv, TensorBoard events, checkpoints, curve.png and result.json.
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
+        workers: Ray processes that play the rollouts, at most one per stream of an update; 0 for this one. No number depends on it.
+        ray: the Ray cluster that the workers belong to: auto, or its head's host:port. This machine, if not given.
     """
     from rich.console import Console
 
@@ -66,6 +76,7 @@ def train(
     from trainers.progress import bars as progress_bars
     from trainers.runlog import read_metrics
     from trainers.statistics import bootstrap
+    from trainers.workers import Workers
 
     with progress_bars() as bars:
         bar = bars.add_task("updates", total=settings.updates)
@@ -77,7 +88,7 @@ def train(
                 shown = f"  held-out {line['heldout/r_global']:.3f}"
             bars.update(bar, completed=update, description=f"train {line.get('train/r_global', math.nan):.3f}{shown}")
 
-        _, scores = run(settings, out, resume=resume == "auto", progress=progress)
+        _, scores = run(settings, out, resume=resume == "auto", progress=progress, workers=Workers(workers, ray))
     interval = bootstrap([score.r_global for score in scores])
     lines = read_metrics(out / "metrics.csv")
     curve = [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]

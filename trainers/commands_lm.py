@@ -18,6 +18,8 @@ def train_lm(
     settings: Settings = TokenTrainSettings(),
     out: Path = Path("runs/train-lm"),
     resume: Literal["auto", "never"] = "never",
+    workers: int = 0,
+    ray: str | None = None,
 ) -> None:
     """Train a language model as memory manager: a warm start if you want one, then GRPO over its tokens.
 
@@ -33,17 +35,24 @@ def train_lm(
     Go on where a killed run stopped:
         memenvs train --agent lm --model path/to/model --resume auto
 
+    Rollouts on eight workers of a Ray cluster, each with a GPU where this machine has one; adapters, so that little travels:
+        memenvs train --agent lm --model path/to/model --lora-rank 16 --streams 8 --workers 8 --ray auto
+
     Args:
         settings: the run.
         out: folder for settings.json, metrics.csv, TensorBoard events, checkpoints (the model in each, as transformers loads it)
             and result.json.
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
+        workers: Ray processes that play the rollouts, at most one per stream of an update; 0 for this one. Each holds the model,
+            and gets the weights that training moves once per update.
+        ray: the Ray cluster that the workers belong to: auto, or its head's host:port. This machine, if not given.
     """
     from rich.console import Console
 
     from trainers.progress import bars as progress_bars
     from trainers.statistics import bootstrap
     from trainers.tokens.grpo import train as run
+    from trainers.workers import Workers
 
     with progress_bars() as bars:
         shown: dict[str, Any] = {}
@@ -54,7 +63,7 @@ def train_lm(
             told = [f"{name} {line[key]:.3f}" for name, key in _TOLD if key in line]
             bars.update(shown[stage], completed=done, description="  ".join([stage, *told]))
 
-        _, scores = run(settings, out, resume=resume == "auto", progress=progress)
+        _, scores = run(settings, out, resume=resume == "auto", progress=progress, workers=Workers(workers, ray))
     interval = bootstrap([score.r_global for score in scores])
     Console().print(
         f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "

@@ -39,9 +39,9 @@ def evaluate_suite(
     from trainers.suites.catalogue import find_suite
     from trainers.suites.lock import alone_in
     from trainers.suites.plan import chosen_arms, make_plan
-    from trainers.suites.playing import Workers
     from trainers.suites.run import Progress, read_suite
     from trainers.suites.scoring import Scorer
+    from trainers.workers import Workers
 
     suite, players = find_suite(name), Workers(workers, ray)
     rules = profile or suite.profile

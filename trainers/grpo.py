@@ -15,10 +15,12 @@ import torch
 from agents.candidate import CandidatePolicy
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.parts import Parts
+from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
 from trainers.settings import TrainSettings
 from trainers.update import advantages, make_batch
+from trainers.workers import Play, Workers
 
 EVALUATED_TOGETHER = 32
 """Held-out streams that are played at once."""
@@ -36,6 +38,7 @@ def train(
     resume: bool = False,
     progress: Callable[[int, dict[str, float]], None] = lambda update, values: None,
     tensorboard: bool = True,
+    workers: Workers = Workers(),
 ) -> tuple[CandidatePolicy, list[EpisodeScore]]:
     """Train a candidate policy from nothing.
 
@@ -45,6 +48,7 @@ def train(
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called after each update with the number of finished updates and the line that was logged.
         tensorboard: also write TensorBoard events.
+        workers: who plays the rollouts; the numbers are the same.
 
     Returns:
         The policy and its scores on the held-out streams.
@@ -54,6 +58,18 @@ def train(
         SettingsError: settings that do not go together.
     """
     torch.set_num_threads(1)
+    with rollouts_by(workers, settings) as play:
+        return _train(settings, folder, resume, progress, tensorboard, play)
+
+
+def _train(
+    settings: TrainSettings,
+    folder: Path,
+    resume: bool,
+    progress: Callable[[int, dict[str, float]], None],
+    tensorboard: bool,
+    play: Play | None,
+) -> tuple[CandidatePolicy, list[EpisodeScore]]:
     # Whatever is wrong with data, reward or slots shows before anything is written.
     parts = Parts(settings)
     policy, slots = parts.policy, parts.slots
@@ -67,7 +83,7 @@ def train(
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
-        drawn = parts.draw(update)
+        drawn = parts.draw(update, play)
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, slots, values)

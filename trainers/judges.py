@@ -14,7 +14,7 @@ from memenvs.record import EpisodeRecord
 from rewards import RewardWrapper
 from rewards.credit import ESTIMATORS, CreditReward
 from trainers.slots.choices import resolve
-from trainers.slots.collapse import summary
+from trainers.slots.collapse import Collapse, summary
 from trainers.slots.consensus import ConsensusJudge
 from trainers.slots.judging import Judge, rejudge
 
@@ -64,6 +64,19 @@ class Rejudging:
             return float(self._own(question, prediction))
         except Exception as error:
             raise ScorerError(f"the model's own score of {prediction!r} to {question!r} failed: {error}") from error
+
+    def note(self, seen: Sequence[Collapse]) -> None:
+        """Add what `take_seen` gave in another process."""
+        if isinstance(self.judge, ConsensusJudge):
+            self.judge.seen.extend(seen)
+
+    def take_seen(self) -> tuple[Collapse, ...]:
+        """What is to be logged since the last time, for another process that logs it."""
+        if not isinstance(self.judge, ConsensusJudge):
+            return ()
+        seen = tuple(self.judge.seen)
+        self.judge.seen.clear()
+        return seen
 
     def metrics(self) -> dict[str, float]:
         """What is to be logged since the last time: how far the answers collapse, for a judge that pays agreement."""

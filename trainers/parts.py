@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.base import View
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
-from memenvs.episode import Observation
 from memenvs.errors import DataError, SettingsError
 from memenvs.memory.architectures import FLAT
 from memenvs.reading import CachedReader
@@ -25,11 +22,13 @@ from memenvs.version import __version__
 from trainers import checkpoint, stored
 from trainers.critic import CANDIDATE_FEATURES, Critic, Features, candidate_states
 from trainers.judges import check_judged, rejudging
+from trainers.layers import follow, layers
 from trainers.local_rollouts import local_rollouts
 from trainers.rollout import Group, rollout
 from trainers.scaling import learning_rate_for
 from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
+from trainers.slots.collapse import Collapse
 from trainers.slots.difficulty import stream_embeddings
 from trainers.slots.regularisers import ReferenceResets, RegulariserSettings, kl_k3
 from trainers.slots.replay import RolloutReplay
@@ -37,6 +36,7 @@ from trainers.slots.sampling import Batch as Drawn
 from trainers.slots.sampling import GroupView, Sampler, gather, seed_pool
 from trainers.slots.types import Array
 from trainers.update import Objective, check
+from trainers.workers import Play
 
 POOL = 256
 """Streams that samplers which come back to streams draw from, where the settings do not say."""
@@ -137,18 +137,29 @@ class Parts:
         self.envs[0].reset(seed=seed)
         return self.envs[0].unwrapped.episode.stream  # type: ignore[attr-defined]
 
-    def draw(self, update: int) -> Drawn[Group]:
-        """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants any."""
-        if self.sampler.pool is not None:  # texts come again, which a resumed run would number in another order
-            self._forget_texts()
-        drawn = gather(self.sampler, update, self.settings.streams, partial(self.play, update), view)
+    def draw(self, update: int, play: Play | None = None) -> Drawn[Group]:
+        """The rollouts of one update, as the sampler wants them, and re-rollouts of single steps where the group slot wants any.
+
+        Args:
+            update: its number, 0-based.
+            play: who plays; `play_all` if not given.
+        """
+        played = partial(play or Parts.play_all, self, update)
+        drawn = gather(self.sampler, update, self.settings.streams, played, view)
         self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
         relived = self._relive(drawn.groups[: drawn.fresh])
+        # What is summed over texts goes by their numbers: these must not depend on who played, or on what before a kill.
+        self._forget_texts()
         masks = [np.ones(group.rewards.shape, bool) for group in relived]
         return replace(drawn, groups=drawn.groups + relived, masks=drawn.masks + masks)
 
+    def play_all(self, update: int, streams: Sequence[int], first: int) -> list[Group]:
+        """The groups of several streams; ``first`` is the number of the first one within the update."""
+        return [self.play(update, stream, first + place) for place, stream in enumerate(streams)]
+
     def play(self, update: int, stream: int, number: int) -> Group:
-        """G rollouts of one stream."""
+        """G rollouts of one stream: the same whatever was played before."""
+        self._forget_texts()
         rngs = [np.random.default_rng([self.settings.seed, update, number, g]) for g in range(len(self.envs))]
         return rollout(self.envs, self.policy, stream, rngs, self.slots.group == "tree", self.rejudge)
 
@@ -156,9 +167,16 @@ class Parts:
         if self.slots.group != "local":
             return []
         reader = CachedReader(self.envs[0].unwrapped.reader)  # type: ignore[attr-defined]
+        self._forget_texts()
         found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
         self._calls += reader.calls
         return [group for group in found if group is not None]
+
+    def count(self, credit_calls: int, seen: Sequence[Collapse]) -> None:
+        """Add what rewards asked and what the judge noted while another process played."""
+        self._calls += credit_calls
+        if self.rejudge is not None:
+            self.rejudge.note(seen)
 
     def cost(self) -> dict[str, float]:
         """What the run has cost so far: episodes played, and readings for credit.
@@ -277,23 +295,3 @@ def view(stream: int, group: Group) -> GroupView:
     """What a sampler sees of a group."""
     tokens = np.array([record.memory_tokens for record in group.records], dtype=np.float64)
     return GroupView(stream, group.rewards, group.r_global, tokens, group.failed)
-
-
-def follow(envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> None:
-    """Give the policy to every wrapper that has a method ``follow``: Monte-Carlo credit plays on with it."""
-
-    def plays_on(observations: Sequence[Observation], rngs: Sequence[np.random.Generator]) -> list[str]:
-        views = [View.seen(seen) for seen in observations]
-        return [decision.message for decision in policy.act(views, rngs)]
-
-    for env in envs:
-        for layer in layers(env):
-            if hasattr(layer, "follow"):
-                layer.follow(plays_on)
-
-
-def layers(env: Any) -> Iterator[Any]:
-    """All wrappers from ``env`` inwards."""
-    while isinstance(env, gym.Wrapper):
-        yield env
-        env = env.env

@@ -1,72 +1,122 @@
 """Rollouts of GRPO over processes and machines: each job is the group of one stream.
 
-    with RayPool(workers=8, address="auto", gpus=1) as pool:
-        groups = rollouts_on_ray(pool, settings, update=3, streams=[17, 18], weights=weights_of(policy))
+* `rollouts_by` - who plays the groups of a training run: this process, or workers.
+* `RayRollouts` - the workers.
 
-The groups are those of `trainers.parts.Parts.play` in this process, bit by bit: rewards, decisions, log-probabilities, records.
+The groups are those of `trainers.parts.Parts.play` in this process, bit by bit: rewards, decisions, log-probabilities, records. A
+language model on the CPU adds up in another order with another number of threads; workers have one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from memenvs.errors import SettingsError
 from trainers.parts import Parts
 from trainers.ray_pool import RayPool, Shared
 from trainers.rollout import Group
 from trainers.settings import TrainSettings
-from trainers.tokens.parts import TokenParts
+from trainers.slots.collapse import Collapse
 from trainers.tokens.settings import TokenTrainSettings
+from trainers.workers import Play, Workers
+
+
+@contextmanager
+def rollouts_by(workers: Workers, settings: TrainSettings) -> Iterator[Play | None]:
+    """What plays the groups of a run's updates, for `Parts.draw`: None is this process.
+
+    Where this process has a GPU, each worker of a language model gets one.
+
+    Args:
+        workers: who plays; on Ray, here or on a cluster, if there are any.
+        settings: of the run.
+
+    Raises:
+        SettingsError: more workers than an update has streams, or see `RayPool`.
+    """
+    if not workers.count:
+        yield None
+        return
+    if workers.count > settings.streams:
+        raise SettingsError(
+            f"a worker plays the group of one stream, and an update has {settings.streams} of them: of {workers.count} workers "
+            f"{workers.count - settings.streams} would have nothing to do. Take --streams {workers.count}, or fewer workers"
+        )
+    own_gpu = isinstance(settings, TokenTrainSettings) and _on_gpu(settings)
+    with RayPool(workers.count, workers.ray, gpus=1.0 if own_gpu else 0.0) as pool:
+        yield RayRollouts(pool, settings)
 
 
 @dataclass(frozen=True)
 class RolloutJob:
     """One group. Its settings and numbers decide the draws, the weights what is drawn."""
 
-    settings: TrainSettings
-    """The run; of a `TokenTrainSettings` every machine opens the model, so its folder is on a disk that all share."""
     update: int
     """Number of the update."""
     stream: int
     """Seed of the stream."""
     number: int
     """Of the group within the update."""
-    weights: Shared
+    settings: TrainSettings = field(repr=False)
+    """The run; of a `TokenTrainSettings` every machine opens the model, so its folder is on a disk that all share."""
+    weights: Shared = field(repr=False)
     """As `weights_of` gives them."""
 
 
-def rollouts_on_ray(
-    pool: RayPool,
-    settings: TrainSettings,
-    update: int,
-    streams: Sequence[int],
-    weights: Mapping[str, Tensor],
-) -> list[Group]:
-    """The rollouts of one update.
+@dataclass(frozen=True)
+class Played:
+    """What a worker gives back."""
+
+    group: Group
+    """The rollouts."""
+    credit_calls: int
+    """What rewards asked the reader beside the episodes."""
+    seen: tuple[Collapse, ...]
+    """What the judge of the run noted."""
+
+
+class RayRollouts:
+    """Plays groups on a pool. The weights go to each machine once per update.
 
     Args:
         pool: who plays; one of 0 workers plays here.
         settings: of the run.
-        update: its number, 0-based.
-        streams: seeds of the streams, in the order of their numbers within the update.
-        weights: of the policy, from `weights_of`.
-
-    Returns:
-        A group per stream, in their order. What rewards asked the reader beside the episodes is counted where it was asked.
-
-    Raises:
-        MemenvsError: a worker was killed time and again.
-        SettingsError: settings that do not go together.
     """
-    shared = pool.share(dict(weights))
-    jobs = [RolloutJob(settings, update, stream, number, shared) for number, stream in enumerate(streams)]
-    found = {job.number: group for job, group in pool.run(play_job, jobs)}
-    return [found[number] for number in range(len(jobs))]
+
+    def __init__(self, pool: RayPool, settings: TrainSettings) -> None:
+        self._pool, self._settings = pool, settings
+        if isinstance(settings, TokenTrainSettings):  # a worker sees its own GPU alone, or none
+            device = None if _on_gpu(settings) else "cpu"
+            self._settings = replace(settings, lm=replace(settings.lm, device=device))
+        self._update: int | None = None
+        self._weights: Shared | None = None
+
+    def __call__(self, parts: Parts, update: int, streams: Sequence[int], first: int) -> list[Group]:
+        """See `trainers.parts.Parts.play_all`.
+
+        Raises:
+            MemenvsError: a worker was killed time and again.
+        """
+        if self._weights is None or update != self._update:
+            self._weights, self._update = self._pool.share(weights_of(parts.policy)), update
+        jobs = [
+            RolloutJob(update, stream, first + place, self._settings, self._weights)
+            for place, stream in enumerate(streams)
+        ]
+        found = {job.number: played for job, played in self._pool.run(play_job, jobs)}
+        groups = []
+        for job in jobs:
+            played = found[job.number]
+            parts.count(played.credit_calls, played.seen)
+            groups.append(played.group)
+        return groups
 
 
 def weights_of(policy: Any) -> dict[str, Tensor]:
@@ -78,13 +128,13 @@ def weights_of(policy: Any) -> dict[str, Tensor]:
     }
 
 
-def play_job(job: RolloutJob) -> Group:
+def play_job(job: RolloutJob) -> Played:
     """One group."""
     return _player(job.settings).play(job)
 
 
-class _Playing(Parts):
-    """The parts of a run that play; nothing that learns."""
+class _OnlyPlays:
+    """Nothing that learns is made."""
 
     def _make_reference(self) -> None:
         return None
@@ -93,25 +143,37 @@ class _Playing(Parts):
         return None
 
 
-class _TokenPlaying(_Playing, TokenParts):
-    """The same for a language model."""
+class _CandidatePlaying(_OnlyPlays, Parts):
+    """The parts of a candidate policy's run that play."""
+
+
+def _parts(settings: TrainSettings) -> Parts:
+    if not isinstance(settings, TokenTrainSettings):
+        return _CandidatePlaying(settings)
+    from trainers.tokens.parts import TokenParts  # needs transformers
+
+    class TokenPlaying(_OnlyPlays, TokenParts):
+        """The same for a language model."""
+
+    return TokenPlaying(settings)
 
 
 class _Player:
     """What a process keeps for the next job of the same run: environments, and the policy with the weights that it got last."""
 
     def __init__(self, settings: TrainSettings) -> None:
-        self.parts = _TokenPlaying(settings) if isinstance(settings, TokenTrainSettings) else _Playing(settings)
+        self._parts = _parts(settings)
         self._weights = ""
 
-    def play(self, job: RolloutJob) -> Group:
-        policy: Any = self.parts.policy
+    def play(self, job: RolloutJob) -> Played:
         if job.weights.key != self._weights:
-            _module(policy).load_state_dict(job.weights.get(), strict=False)
+            _module(self._parts.policy).load_state_dict(job.weights.get(), strict=False)
             self._weights = job.weights.key
-        if hasattr(policy, "forget_texts"):  # rounding must not depend on what this process played before
-            policy.forget_texts()
-        return self.parts.play(job.update, job.stream, job.number)
+        before = self._parts.cost()["credit_calls"]
+        group = self._parts.play(job.update, job.stream, job.number)
+        calls = int(self._parts.cost()["credit_calls"] - before)
+        judge = self._parts.rejudge
+        return Played(group, calls, () if judge is None else judge.take_seen())
 
 
 @lru_cache(maxsize=1)
@@ -123,3 +185,7 @@ def _module(policy: Any) -> torch.nn.Module:
     """The weights of either kind of policy."""
     found: torch.nn.Module = policy.lm.model if hasattr(policy, "lm") else policy
     return found
+
+
+def _on_gpu(settings: TokenTrainSettings) -> bool:
+    return torch.cuda.is_available() and not str(settings.lm.device).startswith("cpu")

@@ -208,7 +208,7 @@ def gather(
     sampler: Sampler,
     update: int,
     count: int,
-    play: Callable[[int, int], Entry],
+    play: Callable[[Sequence[int], int], Sequence[Entry]],
     view: Callable[[int, Entry], GroupView],
 ) -> Batch[Entry]:
     """The rollouts of one update, as the sampler wants them.
@@ -217,13 +217,11 @@ def gather(
         sampler: any choice of the slot.
         update: 0-based.
         count: groups that the update is to have.
-        play: (stream, number within the update) -> a group of rollouts.
+        play: (streams, number of the first one within the update; the others' follow) -> a group of rollouts for each.
         view: (stream, group) -> what the sampler sees of it.
     """
-    references = [
-        view(stream, play(stream, REFERENCE_NUMBER + number))
-        for number, stream in enumerate(sampler.references(update))
-    ]
+    named = sampler.references(update)
+    references = list(map(view, named, play(named, REFERENCE_NUMBER))) if named else []
     if references:
         sampler.observe_references(update, references)
     recalled = sampler.recall(update, count)
@@ -231,9 +229,9 @@ def gather(
     views: list[GroupView] = []
     wanted = sampler.streams(update, count)
     while len(groups) < len(wanted):
-        for number in range(len(groups), len(wanted)):
-            groups.append(play(wanted[number], number))
-            views.append(view(wanted[number], groups[-1]))
+        fresh = wanted[len(groups) :]
+        groups += play(fresh, len(groups))
+        views += map(view, fresh, groups[-len(fresh) :])
         if more := sampler.missing(update, views, count):
             wanted = sampler.streams(update, len(wanted) + more)
     masks = sampler.select(update, views)

@@ -2,7 +2,6 @@
 
 * `StreamJob`, `play_stream` - one stream.
 * `play_streams` - all of them.
-* `Workers` - how many processes, and where.
 * `Unplayed` - why there is no episode.
 """
 
@@ -17,7 +16,6 @@ from typing import Any
 import cloudpickle
 
 from agents.base import AgentError
-from memenvs.errors import SettingsError, whole
 from memenvs.record import EpisodeRecord
 from trainers.pool import in_parallel
 from trainers.suites.arms import ArmUnavailable, play
@@ -25,25 +23,7 @@ from trainers.suites.arms_recorded import Recorded, recorded
 from trainers.suites.costs import COSTS, PLAYING, grown, usage_of
 from trainers.suites.later import Later
 from trainers.suites.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """Who plays.
-
-    Raises:
-        SettingsError: a cluster without workers.
-    """
-
-    count: int = 0
-    """Processes; 0 for this one."""
-    ray: str | None = None
-    """Address of a Ray cluster, see `trainers.ray_pool.RayPool`; None for processes of this machine."""
-
-    def __post_init__(self) -> None:
-        whole("workers", self.count, 0)
-        if self.ray is not None and not self.count:
-            raise SettingsError(f"how many workers on the Ray cluster at {self.ray!r}? For instance --workers 8")
+from trainers.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from trainers.suites.costs import COSTS, Meter, added
 from trainers.suites.kept import KeptRecords, index_of
 from trainers.suites.later import reading_of, unread, with_answers
 from trainers.suites.plan import Plan
-from trainers.suites.playing import StreamJob, Unplayed, Workers, play_streams
+from trainers.suites.playing import StreamJob, Unplayed, play_streams
+from trainers.workers import Workers
 
 WAITING = "waiting"
 """Folder of the episodes that are played and not yet read, so that a kill loses none of them."""

@@ -13,6 +13,7 @@ from memenvs.errors import SettingsError, did_you_mean
 from trainers.comparison import make_control
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.grpo import EVALUATED_TOGETHER
+from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
 from trainers.runs import START
@@ -22,6 +23,7 @@ from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.teacher import teacher_rows
 from trainers.tokens.warm_start import WarmStartSettings, warm_start
 from trainers.update import advantages
+from trainers.workers import Play, Workers
 
 TEACHERS = ("scripted", "random", "keep_everything", "hindsight", "newest_fact")
 """Agents whose messages a model can begin with; hindsight knows the questions."""
@@ -42,6 +44,7 @@ def train(
     resume: bool = False,
     progress: Callable[[str, int, int, dict[str, float]], None] = lambda stage, done, total, line: None,
     tensorboard: bool = True,
+    workers: Workers = Workers(),
 ) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
     """Train a language model.
 
@@ -52,6 +55,7 @@ def train(
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called with the stage ("teacher", "warm start", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
+        workers: who plays the rollouts; teacher, evaluations and updates stay in this process.
 
     Returns:
         The policy and its scores on the held-out streams.
@@ -60,6 +64,18 @@ def train(
         DataError: there is no such model, or ``folder`` holds a run of other settings or one that was not asked to be resumed.
         SettingsError: settings that do not go together.
     """
+    with rollouts_by(workers, settings) as play:
+        return _train(settings, folder, resume, progress, tensorboard, play)
+
+
+def _train(
+    settings: TokenTrainSettings,
+    folder: Path,
+    resume: bool,
+    progress: Callable[[str, int, int, dict[str, float]], None],
+    tensorboard: bool,
+    play: Play | None,
+) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
     parts = TokenParts(settings)
     heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
@@ -74,7 +90,7 @@ def train(
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
-        drawn = parts.draw(update)
+        drawn = parts.draw(update, play)
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, parts.slots, values)
