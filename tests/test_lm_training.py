@@ -11,11 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("transformers")
 
 from agents.base import View, make_agent
-from agents.language_model.policy import load_policy
+from agents.language_model.policy import Decision, load_policy
+from agents.language_model.sampling import Sample
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.errors import DataError, SettingsError
 from memenvs.memory import parse_operations
@@ -23,12 +25,14 @@ from memenvs.streams import load
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
-from trainers.tokens.grpo import train
-from trainers.tokens.parts import TokenParts
+from trainers.tokens.grpo import token_line, train
+from trainers.tokens.parts import TokenParts, token_row
+from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
-from trainers.tokens.teacher import teacher_rows
+from trainers.tokens.teacher import sayable, teacher_rows
+from trainers.tokens.update import log_prob_table
 
-OWN = {"message": "sentences", "task": "", "memory_tokens": 48, "max_tokens": 24}
+OWN = {"message": "sentences", "task": "", "memory_tokens": 48, "max_tokens": 48}
 ENV = EnvSettings(T=4)
 
 
@@ -59,18 +63,24 @@ def without_times(path):
 
 def test_a_run_goes_from_nothing_to_a_model_that_is_asked_as_it_was_trained(settings, tmp_path):
     stages = []
-    policy, scores = train(
-        settings, tmp_path, progress=lambda stage, done, total, line: stages.append((stage, done, total))
-    )
+    settings = replace(settings, lm=replace(settings.lm, max_tokens=40))
+    with pytest.warns(UserWarning, match="longer than max_tokens=40, the longest has 45 tokens: they are left out"):
+        policy, scores = train(
+            settings, tmp_path, progress=lambda stage, done, total, line: stages.append((stage, done, total))
+        )
     assert [stages[0], stages[5], stages[-1]] == [("teacher", 1, 6), ("teacher", 6, 6), ("updates", 3, 3)]
     lines = read_metrics(tmp_path / "metrics.csv")
     assert [line["update"] for line in lines] == [0, 1, 2, 3]
     assert lines[0]["warm/loss"] < 4.5 < np.log(512)
+    assert 0 < lines[0]["warm/left_out"] < 24
     assert max(line["train/log_ratio"] for line in lines[1:]) < 1e-4
+    assert [line["train/shortened"] for line in lines[1:]] == [0.0] * 3
+    digests = [json.loads((tmp_path / name).read_text())["model_digest"] for name in ("settings.json", "result.json")]
+    assert len(set(digests)) == 1
     assert len(scores) == 2
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["settings"]["lm"]["message"] == "sentences"
-    kept = load_policy(next(tmp_path.glob("checkpoint-*")), max_tokens=24)
+    kept = load_policy(next(tmp_path.glob("checkpoint-*")))
     stream = load("builtin", "test", T=4)[0]
     view = View(stream.chunks[0].text, (), 0, 4)
     assert kept.tokens(view) == policy.tokens(view)
@@ -204,6 +214,67 @@ def test_half_precision_is_for_adapters_and_adapters_are_not_trained_upon(settin
     folder = next((tmp_path / "first").glob("checkpoint-*"))
     with pytest.raises(SettingsError, match="merge"):
         TokenParts(replace(adapted, lm=replace(adapted.lm, model=str(folder))))
+
+
+def test_the_first_pass_is_compared_with_sampling_and_the_last_with_the_first(settings):
+    parts = TokenParts(replace(settings, epochs=3, learning_rate=1e-2))
+    bare = [TokenRow((5, 6, 7, g), (8, 9 + g, 10), (-1.0,) * 3, 1.0 - g) for g in range(3)]
+    old = log_prob_table(parts.model, bare).tolist()
+    rows = [replace(row, old=tuple(values)) for row, values in zip(bare, old, strict=True)]
+    line = parts.learn(rows)
+    assert line["train/log_ratio"] < 1e-5 < 1e-3 < line["train/drift"]
+
+
+def test_a_message_that_ends_at_its_longest_is_not_truncated():
+    rows = [TokenRow((1,), (2, 3, 4), truncated=truncated) for truncated in (True, False, False, False)]
+    assert token_line(rows) == {"train/tokens": 12.0, "train/truncated": 0.25, "train/shortened": 0.0}
+    made = [
+        token_row(Decision("x", Sample((1,), (2, 3), (-1.0, -2.0), "x", truncated), shortened), 0.5, 3, 2)
+        for truncated, shortened in ((True, False), (False, True))
+    ]
+    assert [(row.truncated, row.shortened) for row in made] == [(True, False), (False, True)]
+    assert made[0] == TokenRow((1,), (2, 3), (-1.0, -2.0), 0.5, 3, 2, truncated=True)
+
+
+def test_a_teachers_messages_that_could_not_be_said_are_left_out():
+    rows = [TokenRow((1,), (2,) * length) for length in (3, 9, 4, 5)]
+    with pytest.warns(
+        UserWarning, match="2 of the teacher's 4 messages are longer than max_tokens=4, the longest has 9"
+    ):
+        assert sayable(rows, 4) == [rows[0], rows[2]]
+    assert sayable(rows, 9) == rows
+    with pytest.raises(SettingsError, match="nothing is left to learn from. Set max_tokens to 9"):
+        sayable(rows, 2)
+
+
+def test_another_model_at_the_same_path_is_not_resumed(settings, model, tmp_path):
+    (other := tmp_path / "model").mkdir()
+    for file in model.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    settings = replace(settings, lm=replace(settings.lm, model=str(other), warm_start=None), updates=1)
+    train(settings, tmp_path / "run", tensorboard=False)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    weights = load_file(other / "model.safetensors")
+    name = max(weights, key=lambda name: weights[name].numel())
+    save_file(weights | {name: weights[name] + 1e-3}, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError, match=r"began with another model than .* holds now"):
+        train(replace(settings, updates=2), tmp_path / "run", resume=True, tensorboard=False)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    train(replace(settings, updates=2), tmp_path / "run", resume=True, tensorboard=False)
+
+
+def test_chunks_beyond_the_models_context_are_found_before_anything_is_written(settings, model, tmp_path):
+    (short := tmp_path / "model").mkdir()
+    for file in model.iterdir():
+        (short / file.name).write_bytes(file.read_bytes())
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 60}))
+    with pytest.raises(
+        SettingsError, match="stream 0 .*without any memory.*context of 60 leaves it 12; take smaller chunks"
+    ):
+        train(replace(settings, lm=replace(settings.lm, model=str(short))), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_refused_resume_changes_nothing(settings, tmp_path):

@@ -92,6 +92,11 @@ class Parts:
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
 
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What decides the numbers and is only named in the settings, for results; nothing for a policy made from a seed."""
+        return {}
+
     def _make_policy(self) -> Any:
         return CandidatePolicy(policy_settings(self.settings))
 

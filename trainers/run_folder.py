@@ -75,7 +75,7 @@ def open_run(settings: TrainSettings, folder: Path, resume: bool, parts: Parts) 
         raise DataError(f"{folder} holds a run already ({newest.name}); resume it, or name another folder")
     finished = None if newest is None else parts.load(newest)  # before anything is written: it may refuse
     folder.mkdir(parents=True, exist_ok=True)
-    stated = {"memenvs": __version__} | settings.to_json()
+    stated = {"memenvs": __version__} | settings.to_json() | parts.identity
     (folder / "settings.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
     return finished
 
@@ -111,6 +111,7 @@ def write_result(
         r_global=plain(mean_r_global(scores)),
         memory_share=memory_share(scores),
         cost=parts.cost(),
+        **parts.identity,
         episodes=scores_to_json(scores),
     )
     draft = folder / f"{file}.tmp"

@@ -17,10 +17,11 @@ from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
 from trainers.runs import START
+from trainers.tokens.context import check_run
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
-from trainers.tokens.teacher import teacher_rows
+from trainers.tokens.teacher import sayable, teacher_rows
 from trainers.tokens.warm_start import WarmStartSettings, warm_start
 from trainers.update import advantages
 from trainers.workers import Play, Workers
@@ -31,8 +32,9 @@ WARM_SEEDS = 2**40
 """First seed of the teacher's streams."""
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/truncated",
-    "train/failures", "train/loss", "train/log_ratio", "train/gradient_norm", "train/decisions", "train/tokens",
-    "heldout/r_global", "heldout/memory_share", "credit_calls", "warm/loss",
+    "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/gradient_norm",
+    "train/decisions", "train/tokens",
+    "heldout/r_global", "heldout/memory_share", "credit_calls", "warm/loss", "warm/left_out",
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
@@ -79,6 +81,7 @@ def _train(
     parts = TokenParts(settings)
     heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
+    check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)
     if finished is None:
@@ -96,7 +99,7 @@ def _train(
         weights = advantages(drawn.groups, parts.slots, values)
         rows = parts.rows(drawn.groups, weights, drawn.masks)
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
-        line |= parts.learn(rows) | token_line(rows, settings.lm.max_tokens)
+        line |= parts.learn(rows) | token_line(rows)
         parts.fit_critic(drawn.groups, weights, states, values)
         update += 1
         parts.renew_reference(update, line.get("train/kl", 0.0))
@@ -120,13 +123,19 @@ def _train(
     return parts.policy, scores
 
 
-def token_line(rows: Sequence[TokenRow], max_tokens: int) -> dict[str, float]:
-    """What the rows of an update say: how many, how many tokens were written, and the share of messages that were cut off."""
+def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
+    """What the rows of an update say.
+
+    Returns:
+        Tokens written, and the shares of messages that were cut off and of prompts that show less memory than their settings allow,
+        for lack of context.
+    """
     if not rows:
         return {}
     return {
         "train/tokens": float(sum(len(row.completion) for row in rows)),
-        "train/truncated": sum(len(row.completion) >= max_tokens for row in rows) / len(rows),
+        "train/truncated": sum(row.truncated for row in rows) / len(rows),
+        "train/shortened": sum(row.shortened for row in rows) / len(rows),
     }
 
 
@@ -150,9 +159,10 @@ def _warm_start(parts: TokenParts, progress: Callable[[str, int, int, dict[str, 
         [WARM_SEEDS + settings.seed * own.warm_streams + i for i in range(own.warm_streams)],
         lambda: progress("teacher", next(played), own.warm_streams, {}),
     )
+    said = sayable(rows, own.max_tokens)
     losses = warm_start(
         parts.model,
-        rows,
+        said,
         WarmStartSettings(
             epochs=own.warm_epochs,
             batch=own.warm_batch,
@@ -163,4 +173,4 @@ def _warm_start(parts: TokenParts, progress: Callable[[str, int, int, dict[str, 
         lambda step, steps, loss: progress("warm start", step, steps, {"warm/loss": loss}),
     )
     parts.follow_warm_start()
-    return {"warm/loss": sum(losses[-10:]) / len(losses[-10:])}
+    return {"warm/loss": sum(losses[-10:]) / len(losses[-10:]), "warm/left_out": float(len(rows) - len(said))}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.language_model.model import CausalLM
-from agents.language_model.policy import LanguageModelPolicy
+from agents.language_model.policy import Decision, LanguageModelPolicy
 from agents.language_model.sampling import SamplingSettings
 from memenvs.errors import DataError, SettingsError
 from memenvs.version import __version__
@@ -25,16 +23,16 @@ from trainers.scaling import learning_rate_for
 from trainers.slots.regularisers import RegulariserSettings, kl_k3
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, prompt_features
+from trainers.tokens.identity import model_digest
 from trainers.tokens.optimiser import adam
+from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.stored import TokenDecisions
 from trainers.tokens.update import UpdateSettings, log_prob_table, padded, update
 
-BASE = "base"
-"""Stands for a reference that is the model without its adapters."""
-_REFERENCE = "reference"
-"""Folder of the reference policy within a checkpoint."""
+_REFERENCE = "reference.safetensors"
+"""The reference policy within a checkpoint."""
 
 
 class TokenParts(Parts):
@@ -50,6 +48,7 @@ class TokenParts(Parts):
 
     settings: TokenTrainSettings
     policy: LanguageModelPolicy
+    reference: Reference | None
 
     def _make_policy(self) -> LanguageModelPolicy:
         own = self.settings.lm
@@ -65,6 +64,7 @@ class TokenParts(Parts):
                 f"{own.model} holds adapters, and training would begin without them: merge them first, "
                 "peft.AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload().save_pretrained(another)"
             )
+        self._digest, self._revision = model_digest(lm), getattr(lm.model.config, "_commit_hash", None)
         if own.lora_rank is not None:
             lm.model = adapted(lm.model, own.lora_rank)
         sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
@@ -78,19 +78,13 @@ class TokenParts(Parts):
         """The model of transformers, or of peft around it."""
         return self.policy.lm.model
 
-    def _make_reference(self) -> Any:
-        """A frozen copy, but for adapters that nothing moves before the first update: without them the model is what it was."""
-        fixed = (
-            self.settings.lm.warm_start is None and self.slots.reset_every is None and self.slots.reset_above is None
-        )
-        if self.settings.lm.lora_rank is not None and fixed:
-            return BASE
-        return copy.deepcopy(self.model).requires_grad_(False)
-
     @property
-    def _copy(self) -> Any:
-        """The reference where it is a model of its own, else None."""
-        return self.reference if isinstance(self.reference, torch.nn.Module) else None
+    def identity(self) -> dict[str, str | None]:
+        """``model_digest`` of what was loaded (`trainers.tokens.identity`), and its ``model_revision`` where a hub told one."""
+        return {"model_digest": self._digest, "model_revision": self._revision}
+
+    def _make_reference(self) -> Any:
+        return Reference(self.model)
 
     def _make_critic(self) -> Critic:
         width = self.model.get_output_embeddings().weight.shape[1]
@@ -119,30 +113,35 @@ class TokenParts(Parts):
             selected: (G, T) per group.
         """
         return [
-            TokenRow(sample.prompt, sample.tokens, sample.log_probs, float(table[g, t]), number, t)
+            token_row(decision, float(table[g, t]), number, t)
             for number, (group, table, chosen) in enumerate(zip(groups, weights, selected, strict=True))
             for g, decisions in enumerate(group.decisions)
-            for t, sample in enumerate(decision.sample for decision in decisions)
+            for t, decision in enumerate(decisions)
             if not group.failed[g] and chosen[g, t]
         ]
 
     def learn(self, rows: Sequence[TokenRow]) -> dict[str, float]:
-        """The passes over one update's rows; what the last one says of itself."""
+        """The passes over one update's rows.
+
+        Returns:
+            What the last pass says of itself, but for ``log_ratio``, which is the first one's: a check of sampling against
+            training. The last pass's is ``drift``.
+        """
         own = self.settings.lm
         settings = UpdateSettings(own.temperature, own.max_tokens, own.micro_batch)
         reference = proximal = None
         if not rows:
             return {}
-        if (copied := self._copy) is not None:
-            reference = log_prob_table(copied, rows, settings)
-        elif self.reference is not None:
-            with without_adapters(self.model):
+        if self.reference is not None:
+            with self.reference.instead(self.model):
                 reference = log_prob_table(self.model, rows, settings)
         if self.slots.ratio == "decoupled":
             proximal = log_prob_table(self.model, rows, settings)
-        line: dict[str, float] = {}
-        for _ in range(self.settings.epochs):
-            line = update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal)
+        passes = [
+            update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal)
+            for _ in range(self.settings.epochs)
+        ]
+        line = passes[-1] | {"log_ratio": passes[0]["log_ratio"], "drift": passes[-1]["log_ratio"]}
         if self.resets.above is not None and reference is not None:
             mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
             new = log_prob_table(self.model, rows, settings)
@@ -158,7 +157,7 @@ class TokenParts(Parts):
             update: number of finished updates.
             kl: of the policy to its reference, as `learn` told it.
         """
-        if self._copy is not None and self.resets.reset_now(update, kl):
+        if self.reference is not None and self.resets.reset_now(update, kl):
             self.reference = self._make_reference()
             self.optimiser = self._make_optimiser()
 
@@ -168,6 +167,7 @@ class TokenParts(Parts):
             "fingerprint": self.settings.fingerprint,
             "memenvs": __version__,
             "agent": "lm",
+            **self.identity,
             "settings": self.settings.to_json(),
             "sampler": self.sampler.state(),
             "cost": self.cost(),
@@ -182,21 +182,26 @@ class TokenParts(Parts):
 
     def _write(self, draft: Path) -> None:
         self.policy.save(draft)
-        if (reference := self._copy) is not None:
-            reference.save_pretrained(draft / _REFERENCE)
+        if self.reference is not None:
+            self.reference.save(draft / _REFERENCE)
 
     def load(self, folder: Path) -> int:
         """Go on from a checkpoint; the number of finished updates.
 
         Raises:
-            DataError: it was made with other settings.
+            DataError: it was made with other settings, or began with another model.
         """
         state = checkpoint.read_state(folder)
         if state["fingerprint"] != self.settings.fingerprint:
             raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
+        if (digest := state.get("model_digest")) != self._digest:
+            raise DataError(
+                f"{folder} began with another model than {self.settings.lm.model!r} holds now: weights, vocabulary or chat "
+                f"template have the digest {self._digest}, and had {digest}. Put that model back, or name another folder"
+            )
         load_weights(self.model, folder)
-        if (reference := self._copy) is not None:
-            load_weights(reference, folder / _REFERENCE)
+        if self.reference is not None:
+            self.reference.load(folder / _REFERENCE)
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
         self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
@@ -204,8 +209,16 @@ class TokenParts(Parts):
 
     def follow_warm_start(self) -> None:
         """After the warm start: the reference is the model that it made."""
-        if self._copy is not None:
+        if self.reference is not None:
             self.reference = self._make_reference()
+
+
+def token_row(decision: Decision, advantage: float, stream: int, step: int) -> TokenRow:
+    """What a decision leaves behind for training; see `TokenRow`."""
+    sample = decision.sample
+    return TokenRow(
+        sample.prompt, sample.tokens, sample.log_probs, advantage, stream, step, sample.truncated, decision.shortened
+    )
 
 
 def adapted(model: Any, rank: int) -> Any:
@@ -241,10 +254,3 @@ def load_weights(model: Any, folder: Path) -> None:
         model.load_state_dict(loaded.state_dict())
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"{folder}: the model's weights do not fit: {error}") from error
-
-
-@contextmanager
-def without_adapters(model: Any) -> Iterator[None]:
-    """The model as it was before its adapters."""
-    with model.disable_adapter():
-        yield
