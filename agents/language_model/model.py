@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.language_model.prompt import Prompt
-from memenvs.errors import DataError, SettingsError, did_you_mean
+from memenvs.errors import SettingsError, did_you_mean
+from memenvs.reading.local_loading import load_model
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -26,7 +27,8 @@ class CausalLM:
         name: in results.
 
     Raises:
-        SettingsError: there is no chat template, or the model keeps a recurrent state instead of keys and values.
+        SettingsError: there is no chat template, the model keeps a recurrent state instead of keys and values, or it has virtual
+            tokens before the prompt.
     """
 
     def __init__(
@@ -48,6 +50,11 @@ class CausalLM:
             raise SettingsError(
                 f"{type(model).__name__} keeps a recurrent state; a model with a key-value cache is needed"
             )
+        if any(getattr(one, "is_prompt_learning", False) for one in getattr(model, "peft_config", {}).values()):
+            raise SettingsError(
+                "adapters that are virtual tokens or prefixes before the prompt are not read here; take adapters of weights, "
+                "such as LoRA"
+            )
         self.model, self.tokenizer, self.template = model, tokenizer, template
         self.thinking, self.system, self.name = thinking, system, name
         self.native_tools = "tools" in template
@@ -67,7 +74,7 @@ class CausalLM:
         """Load a model.
 
         Args:
-            name: a folder, or an id on the hub that transformers is set up for.
+            name: a folder, or an id on the hub that transformers is set up for; see `memenvs.reading.local_loading`.
             dtype: of the weights and of all that is computed but the softmax: one of `DTYPES`.
             device: for instance "cuda:1"; None takes the first GPU if there is one, else the CPU.
             revision: commit, branch or tag on the hub.
@@ -77,24 +84,16 @@ class CausalLM:
 
         Raises:
             SettingsError: ``dtype`` is unknown.
-            DataError: there is no such model, or it is no causal language model.
+            DataError: there is no such model, it is no causal language model, or the model below adapters is missing.
         """
         if dtype not in DTYPES:
             raise SettingsError(
                 f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.{did_you_mean(str(dtype), DTYPES)}"
             )
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        model, tokenizer = load_model(name, getattr(torch, dtype), revision)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(name), revision=revision)
-            model: Any = AutoModelForCausalLM.from_pretrained(str(name), revision=revision, dtype=getattr(torch, dtype))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"no causal language model could be loaded from {str(name)!r}; expected a folder that save_pretrained wrote, "
-                f"or an id on the hub: {error}"
-            ) from error
         local = Path(name)
         shown = local.resolve().name if local.is_dir() else str(name)
         return cls(model.to(place).eval(), tokenizer, chat_template, thinking, system, shown)

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from memenvs.endpoint import Failure, Message, Reply
-from memenvs.errors import DataError, SettingsError
+from memenvs.errors import SettingsError
+from memenvs.reading.local_loading import load_model
 from memenvs.reading.local_settings import LocalSettings
 
 _OF_SAMPLING = frozenset({
@@ -144,25 +145,17 @@ def shared_weights(settings: LocalSettings) -> Weights:
 def _load(settings: LocalSettings) -> Weights:
     try:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        import transformers  # noqa: F401
     except ImportError as error:
         raise SettingsError(
             "a reader within the process needs torch and transformers: pip install -e '.[train,lm]'"
         ) from error
-    name, revision = settings.model, settings.revision
     dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        model: Any = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"no causal language model could be loaded from {name!r}; expected a folder that save_pretrained wrote, or an id on "
-            f"the hub: {error}"
-        ) from error
+    model, tokenizer = load_model(settings.model, dtype, settings.revision)
     if not isinstance(tokenizer.chat_template, str):
         raise SettingsError(
-            f"the tokenizer of {name!r} has no chat template (or several); a reader needs a model that was tuned to follow "
-            "instructions"
+            f"the tokenizer of {settings.model!r} has no chat template (or several); a reader needs a model that was tuned to "
+            "follow instructions"
         )
     return Weights(model.to(device).eval(), tokenizer)

@@ -116,8 +116,11 @@ class _Stretches:
 
 
 def plain_head(model: Any) -> bool:
-    """Whether the logits are the last hidden states times a matrix and nothing else; some families scale or cap them."""
+    """Whether the logits are the last hidden states times a matrix and nothing else.
+
+    Some families scale or cap them; adapters, quantisation and weights that come and go make another layer of it.
+    """
     changed = ("final_logit_softcapping", "logit_scale", "logits_scaling")
-    return getattr(model.get_output_embeddings(), "bias", None) is None and not any(
-        getattr(model.config, name, None) is not None for name in changed
-    )
+    head = model.get_output_embeddings()
+    plain = type(head) is torch.nn.Linear and head.bias is None and not hasattr(head, "_hf_hook")
+    return plain and not any(getattr(model.config, name, None) is not None for name in changed)
