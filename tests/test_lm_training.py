@@ -1,11 +1,6 @@
-"""Training a language model from nothing: warm start, GRPO, kill and resume."""
+"""Training a language model from nothing: warm start, GRPO, what is refused."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -57,10 +52,6 @@ def settings(model):
     )  # fmt: skip
 
 
-def without_times(path):
-    return [{k: v for k, v in line.items() if v is not None} for line in read_metrics(path / "metrics.csv")]
-
-
 def test_a_run_goes_from_nothing_to_a_model_that_is_asked_as_it_was_trained(settings, tmp_path):
     stages = []
     settings = replace(settings, lm=replace(settings.lm, max_tokens=40))
@@ -85,51 +76,6 @@ def test_a_run_goes_from_nothing_to_a_model_that_is_asked_as_it_was_trained(sett
     view = View(stream.chunks[0].text, (), 0, 4)
     assert kept.tokens(view) == policy.tokens(view)
     assert kept.act([view], greedy=True)[0].message == policy.act([view], greedy=True)[0].message
-
-
-@pytest.mark.slow
-def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(settings, tmp_path):
-    settings = replace(settings, slots=Slots(regulariser="kl_k3", beta=0.1))
-    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
-    train(replace(settings, updates=1), tmp_path / "parts", tensorboard=False)
-    _, parts = train(settings, tmp_path / "parts", resume=True, tensorboard=False)
-    assert parts == whole
-    # An evaluation stands at the end of the shorter run too.
-    first, second = (without_times(tmp_path / name) for name in ("whole", "parts"))
-    for one, other in zip(first, second, strict=True):
-        assert {k: v for k, v in other.items() if k in one} == one
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_path):
-    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
-    plain = json.dumps(settings.to_json())
-    program = (
-        "import json, sys, torch; from pathlib import Path; torch.set_num_threads(1)\n"
-        "from trainers.tokens.grpo import train; from trainers.tokens.settings import *\n"
-        "from trainers.settings import EnvSettings; from trainers.slots.choices import Slots\n"
-        "plain = json.loads(sys.argv[1])\n"
-        "plain |= {'env': EnvSettings(**plain['env']), 'slots': Slots(**plain['slots']),\n"
-        "          'lm': LanguageModelSettings(**plain['lm'])}\n"
-        "train(TokenTrainSettings(**plain), Path(sys.argv[2]), resume=True, tensorboard=False)\n"
-    )
-    folder = tmp_path / "killed"
-    kills = 0
-    for update in (None, 0, 1, 2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, plain, str(folder)], env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-        wanted = folder if update is None else folder / f"checkpoint-{update:06d}"
-        while process.poll() is None and not wanted.is_dir():
-            time.sleep(0.005)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills >= 2
-    _, killed = train(settings, folder, resume=True, tensorboard=False)
-    assert killed == whole
-    assert without_times(folder) == without_times(tmp_path / "whole")
 
 
 def test_the_teachers_messages_are_read_as_it_meant_them(model):

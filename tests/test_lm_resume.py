@@ -1,0 +1,100 @@
+"""A language model's run that is killed goes on as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+
+from agents.language_model.small import SmallSettings, make_small
+from memenvs.streams import load
+from trainers.checkpoint import latest
+from trainers.runlog import read_metrics
+from trainers.settings import EnvSettings
+from trainers.slots.choices import Slots
+from trainers.tokens.grpo import train
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+
+ENV = EnvSettings(T=4, chunk_questions=1, max_operations=1)
+PROGRAM = """
+import json, sys, torch
+from pathlib import Path
+from trainers.settings import EnvSettings
+from trainers.slots.choices import Slots
+from trainers.tokens.grpo import train
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
+
+torch.set_num_threads(1)
+plain = json.loads(sys.argv[1])
+for name, kind in (("env", EnvSettings), ("slots", Slots), ("lm", LanguageModelSettings)):
+    plain[name] = kind(**plain[name])
+train(TokenTrainSettings(**plain), Path(sys.argv[2]), resume=True, tensorboard=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A run whose warm start is long enough that messages are read and advantages are not 0."""
+    torch.set_num_threads(1)
+    data = load("builtin", "train", T=4)
+    own = LanguageModelSettings(
+        model=str(tmp_path_factory.mktemp("small")), message="sentences", task="", memory_tokens=24, max_tokens=24,
+        warm_start="scripted", warm_streams=12, warm_epochs=8, warm_rate=1e-2, warm_batch=4,
+    )  # fmt: skip
+    small = SmallSettings(hidden=32, layers=1, vocabulary=400)
+    make_small(own.model, [data[i] for i in range(8)], own.prompt(ENV), small)
+    return TokenTrainSettings(
+        env=ENV, lm=own, updates=3, streams=2, group_size=3, learning_rate=5e-3, eval_every=9, eval_streams=1, final_streams=1,
+        checkpoint_every=1,
+    )  # fmt: skip
+
+
+def without_times(path):
+    return [{k: v for k, v in line.items() if v is not None} for line in read_metrics(path / "metrics.csv")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "slots", "kills"),
+    [
+        (None, Slots(regulariser="kl_k3", beta=0.5, reset_every=2), (None, 0, 2)),
+        (2, Slots(regulariser="kl_k3", beta=0.5, reset_above=1e-6), (1,)),
+    ],
+    ids=["weights", "adapters"],
+)
+def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_path, rank, slots, kills):
+    if rank is not None:  # adapters cannot teach a random model to write; they begin with one that can
+        train(replace(settings, updates=1, learning_rate=0.0), tmp_path / "taught", tensorboard=False)
+        own = replace(
+            settings.lm, model=str(latest(tmp_path / "taught")), lora_rank=rank, warm_streams=2, warm_epochs=1
+        )
+        settings = replace(settings, lm=replace(own, warm_rate=1e-3))
+    settings = replace(settings, slots=slots)
+    _, whole = train(settings, tmp_path / "whole", tensorboard=False)
+    lines = without_times(tmp_path / "whole")
+    assert all(line["train/gradient_norm"] for line in lines[1:])  # there is something to go wrong
+    folder, killed = tmp_path / "killed", 0
+    for update in kills:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(settings.to_json()), str(folder)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        wanted = folder if update is None else folder / f"checkpoint-{update:06d}"
+        while process.poll() is None and not wanted.is_dir():
+            time.sleep(0.005)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed >= max(1, len(kills) - 1)
+    _, again = train(settings, folder, resume=True, tensorboard=False)
+    assert again == whole
+    assert without_times(folder) == lines
