@@ -56,14 +56,13 @@ def together(folder: Path, stuck: str, job: int) -> str:
 
 
 class DieOnce(RewardWrapper):
-    """The outcome; where MEMENVS_DIE_ONCE names a file that is not there, the process makes it and ends in mid-episode."""
+    """The outcome. A process that finds the file ``die-once`` in its folder takes it and ends in mid-episode."""
 
     def terms(self, record):
         return {}
 
     def step(self, action):
-        name = os.environ.get("MEMENVS_DIE_ONCE")
-        if name and self.env.unwrapped.episode.step == 1 and not Path(name).exists():
-            Path(name).write_text(str(os.getpid()))
+        if self.env.unwrapped.episode.step == 1 and Path("die-once").exists():
+            Path("die-once").rename("died")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().step(action)

@@ -35,7 +35,8 @@ def test_two_processes_leave_the_records_of_one(alone, tmp_path):
 
 def test_what_is_finished_out_of_turn_is_kept_in_order(alone, tmp_path, monkeypatch):
     def backwards(plan, jobs, workers):
-        yield from ((job, play_stream(plan, job)) for job in reversed(jobs))
+        for job in reversed(jobs):
+            yield from ((job.index, name, found) for name, found in play_stream(plan, job))
 
     monkeypatch.setattr("trainers.suites.run.play_streams", backwards)
     read_suite(plan(streams=5, arms=ARMS), tmp_path)
@@ -54,9 +55,8 @@ def test_a_stream_that_one_arm_lacks_is_played_by_that_arm_with_the_known_size(a
 
 def test_workers_here_play_one_episode_at_a_time():
     found = play_streams(plan(streams=5, arms=ARMS), [StreamJob(0, ("random", "first"))])
-    _, episodes = next(found)
-    name, _ = next(iter(episodes))
-    assert name == "random"
+    index, name, _ = next(found)
+    assert (index, name) == (0, "random")
 
 
 SMALL = ["--suite", "builtin", "--T", "5", "--streams", "4", "--controls", "random", "first", "hindsight"]

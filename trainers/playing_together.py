@@ -1,14 +1,23 @@
-"""Playing several streams side by side with an agent that decides for many at once: a language model."""
+"""Playing several streams side by side with an agent that decides for many at once: a language model.
+
+* `ManyAtOnce` - the agent.
+* `Game`, `side_by_side` - episodes under way; one that is over makes room for the next.
+* `evaluate_together` - streams in an environment.
+
+An episode gets the prompts and the draws that it gets alone. A language model within the process computes several rows at once,
+which rounds in another way: where two tokens are equally probable to the last digits, it may take the other one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
 import numpy as np
 
-from agents.base import View
+from agents.base import AgentError, View
 from memenvs.record import EpisodeRecord
 from trainers.evaluation import EpisodeScore
 
@@ -19,13 +28,62 @@ class ManyAtOnce(Protocol):
     together: int
     """Most episodes that it is worth to play side by side."""
 
-    def messages(self, views: Sequence[View], rngs: Sequence[np.random.Generator]) -> list[str]:
-        """One message per view.
-
-        Raises:
-            AgentError: one of them could not be had.
-        """
+    def messages(self, views: Sequence[View], rngs: Sequence[np.random.Generator]) -> Sequence[str | AgentError]:
+        """A message per view, or why there is none."""
         ...
+
+
+class Game(Protocol):
+    """An episode under way."""
+
+    @property
+    def view(self) -> View:
+        """What the agent sees now."""
+        ...
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Of the agent's draws in this episode."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode is over."""
+        ...
+
+    def step(self, message: str) -> None:
+        """Carry out what the agent wrote."""
+        ...
+
+
+Playing = TypeVar("Playing", bound=Game)
+
+
+def side_by_side(agent: ManyAtOnce, games: Iterable[Playing]) -> Iterator[tuple[Playing, AgentError | None]]:
+    """Play episodes, as many at a time as the agent likes.
+
+    Args:
+        agent: who decides.
+        games: each is taken when there is room for it.
+
+    Yields:
+        Each episode as soon as it is over; one for which the agent had no message, with the reason.
+    """
+    waiting = iter(games)
+    active: list[Playing] = []
+    while active := [*active, *islice(waiting, agent.together - len(active))]:
+        messages = agent.messages([game.view for game in active], [game.rng for game in active])
+        going = []
+        for game, message in zip(active, messages, strict=True):
+            if isinstance(message, AgentError):
+                yield game, message
+                continue
+            game.step(message)
+            if game.done:
+                yield game, None
+            else:
+                going.append(game)
+        active = going
 
 
 def evaluate_together(
@@ -35,7 +93,7 @@ def evaluate_together(
     seed: int = 0,
     keep: Callable[[EpisodeRecord], None] | None = None,
 ) -> list[EpisodeScore]:
-    """Play streams in lock-step, as many at a time as the agent likes; each as `trainers.evaluation.evaluate` plays it.
+    """Play streams side by side; each as `trainers.evaluation.evaluate` plays it.
 
     Args:
         make: an environment over the held-out split; called once per stream side by side.
@@ -50,24 +108,30 @@ def evaluate_together(
     Raises:
         AgentError: the agent could not decide.
     """
-    envs = [make() for _ in range(min(agent.together, len(streams)))]
-    scores = []
-    for first in range(0, len(streams), max(1, len(envs))):
-        batch = list(zip(envs, streams[first : first + len(envs)], strict=False))
-        views = [View.of(*env.reset(seed=seed, options={"stream": index})) for env, index in batch]
-        rngs = [np.random.default_rng(seed * 1_000_003 + index) for _, index in batch]
-        active = list(range(len(batch)))
-        while active:  # streams differ in length: those that are over leave the batch
-            messages = agent.messages([views[i] for i in active], [rngs[i] for i in active])
-            going = []
-            for i, message in zip(active, messages, strict=True):
-                observation, _, done, _, info = batch[i][0].step(message)
-                views[i] = View.of(observation, info)
-                going += [] if done else [i]
-            active = going
-        records = [env.unwrapped.record for env, _ in batch]  # type: ignore[attr-defined]
-        for record in records:
-            if keep is not None:
-                keep(record)
-            scores.append(EpisodeScore.of(record))
-    return scores
+    free = [make() for _ in range(min(agent.together, len(streams)))]
+    records: dict[int, EpisodeRecord] = {}
+    games = (_InEnv(free.pop(), place, index, seed) for place, index in enumerate(streams))
+    for game, error in side_by_side(agent, games):
+        if error is not None:
+            raise error
+        records[game.place] = game.env.unwrapped.record  # type: ignore[attr-defined]
+        free.append(game.env)
+    ordered = [records[place] for place in range(len(streams))]
+    for record in ordered:
+        if keep is not None:
+            keep(record)
+    return [EpisodeScore.of(record) for record in ordered]
+
+
+class _InEnv:
+    """An episode in an environment that is free again when it is over."""
+
+    def __init__(self, env: gym.Env[Any, Any], place: int, index: int, seed: int) -> None:
+        self.env, self.place = env, place
+        self.view = View.of(*env.reset(seed=seed, options={"stream": index}))
+        self.rng = np.random.default_rng(seed * 1_000_003 + index)
+        self.done = False
+
+    def step(self, message: str) -> None:
+        observation, _, self.done, _, info = self.env.step(message)
+        self.view = View.of(observation, info)

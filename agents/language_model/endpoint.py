@@ -67,23 +67,22 @@ class EndpointAgent:
         Raises:
             AgentError: the server gave no reply.
         """
-        return self.messages([View.of(observation, info)])[0]
+        (found,) = self.messages([View.of(observation, info)])
+        if isinstance(found, AgentError):
+            raise found
+        return found
 
     def act_batch(self, views: Sequence[View]) -> list[str | Failure]:
         """A message, or why there is none, per view; as many at a time as the endpoint's ``concurrency`` says."""
         asked = [make_prompt(view, self.prompt).messages(self._tools, self._system) for view in views]
         return [reply if isinstance(reply, Failure) else spoken(reply.text) for reply in self.endpoint.complete(asked)]
 
-    def messages(self, views: Sequence[View], rngs: Sequence[Any] | None = None) -> list[str]:
-        """The messages of `act_batch`.
-
-        Raises:
-            AgentError: the server gave no reply to one of them. The others are in the endpoint's cache, if it has one.
-        """
-        found = self.act_batch(views)
-        failed = [(view, one) for view, one in zip(views, found, strict=True) if isinstance(one, Failure)]
-        if failed:
-            (view, first), count = failed[0], len(failed)
-            where = self.endpoint.settings.base_url
-            raise AgentError(f"{where} gave no message for step {view.step} ({count} of {len(views)} failed): {first}")
-        return [str(one) for one in found]
+    def messages(self, views: Sequence[View], rngs: Sequence[Any] | None = None) -> list[str | AgentError]:
+        """The messages of `act_batch`, with the error to raise where there is none."""
+        where = self.endpoint.settings.base_url
+        return [
+            AgentError(f"{where} gave no message for step {view.step}: {found}")
+            if isinstance(found, Failure)
+            else found
+            for view, found in zip(views, self.act_batch(views), strict=True)
+        ]

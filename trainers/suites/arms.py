@@ -7,28 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
 
 from agents.base import Agent
-from agents.evidence import evidence_of
-from memenvs.episode import Episode
 from memenvs.episode_settings import EpisodeSettings
 from memenvs.errors import SettingsError
-from memenvs.memory.fixed_retrieval import EvidenceRetriever
-from memenvs.reading import Answer, Reader, Reading, read
-from memenvs.reading.asking import answers_of
+from memenvs.reading import Reader
 from memenvs.record import NOT_ASKED, EpisodeRecord
-from memenvs.render import render_bank
-from memenvs.streams.types import Stream, StreamDataset
-from memenvs.version import __version__
+from memenvs.streams.types import StreamDataset
 from trainers.suites.arms_list import ARMS, Arm, ArmUnavailable, find_arm
-from trainers.suites.arms_shuffled import partners
+from trainers.suites.game import Game
 
 __all__ = ["ARMS", "NOT_ASKED", "Arm", "ArmUnavailable", "find_arm", "play"]
-
-MAX_CHARS = 65_536
-"""Longest memory as an agent sees it, as in `MemoryEnv`."""
 
 
 def play(
@@ -69,38 +58,17 @@ def play(
         ScorerError: the profile has no metric for a question's source.
     """
     arm = find_arm(arm) if isinstance(arm, str) else arm
-    stream = dataset[index]
-    told, other = (stream, index) if not arm.shuffled else _other(dataset, index, seed, streams)
     given = arm.takes_agent and agent is not None
     chosen = settings if given else arm.settings_for(settings)
     manager = _agent(arm, chosen, budget, agent)
-    # An agent that can write several dialects says which one it writes.
-    chosen = replace(chosen, chunk_questions=0, dialect=getattr(manager, "dialect", chosen.dialect))
-    retriever = EvidenceRetriever(evidence_of(stream)) if arm.needs_evidence else None
-    episode = Episode(_with_questions_of(stream, told), chosen, questions, retriever=retriever)
-    unasked = [n for n, q in enumerate(episode.questions) if arm.needs_evidence and not q.evidence]
-    _play(episode, manager, _Without(reader, unasked), seed * 1_000_003 + other, told)
-    facts: dict[str, Any] = {
-        "memenvs": __version__,
-        "data": dataset.source,
-        "split": dataset.split,
-        "dataset": dataset.fingerprint,
-        "stream_index": index,
-        "seed": seed,
-        "reader": reader.name,
-        "arm": arm.name,
-        "agent": manager.name,
-    }
-    if arm.needs_budget:
-        facts["budget"] = budget
-    if arm.shuffled:
-        facts["memory_of"] = {"stream": told.id, "stream_index": other, "fingerprint": told.fingerprint}
-    if unasked:
-        facts[NOT_ASKED] = unasked
-    record = replace(episode.record(**facts), fingerprint=stream.fingerprint)
+    game = Game(arm, manager, dataset, index, chosen, reader, seed, questions, streams)
+    manager.reset(game.draws, game.told)
+    while not game.done:
+        game.step(manager.act(*game.seen()))
+    record = game.record({"budget": budget} if arm.needs_budget else {})
     if arm.by_rule and not given:
         _check(arm, record)
-    return _without_failure(record, unasked)
+    return record
 
 
 def _agent(arm: Arm, settings: EpisodeSettings, budget: int | None, agent: Agent | None) -> Agent:
@@ -113,41 +81,6 @@ def _agent(arm: Arm, settings: EpisodeSettings, budget: int | None, agent: Agent
     return arm.make(settings, budget if arm.needs_budget else None)
 
 
-def _other(dataset: StreamDataset, index: int, seed: int, streams: Iterable[int] | None) -> tuple[Stream, int]:
-    """The stream whose memory stream ``index`` gets."""
-    found = partners(dataset, seed, streams)
-    if index not in found:
-        raise SettingsError(f"stream {index} is not among the {len(found)} streams that take part in shuffled")
-    return dataset[found[index]], found[index]
-
-
-def _with_questions_of(stream: Stream, told: Stream) -> Stream:
-    """The chunks of one stream with the questions of another one, whose evidence stands nowhere in them."""
-    if told is stream:
-        return stream
-    questions = tuple(replace(question, evidence=()) for question in stream.questions)
-    return replace(stream, chunks=told.chunks, questions=questions)
-
-
-def _play(episode: Episode, agent: Agent, reader: Reader, seed: int, told: Stream) -> None:
-    """All steps; the questions come with the last one, after the memory is written."""
-    agent.reset(seed, told)
-    while not episode.done:
-        seen = episode.observe()
-        observation = {"chunk": seen.chunk, "memory": render_bank(episode.bank, MAX_CHARS), "step": seen.step}
-        info = {
-            "data": told.source,
-            "stream": told.id,
-            "T": seen.T,
-            "timestamp": seen.timestamp,
-            "memory": seen.memory,
-            "memory_tokens": episode.bank.tokens,
-            "failure": episode.failure,
-        }
-        readings = episode.act(agent.act(observation, info))
-        episode.answer(*read(reader, readings))
-
-
 def _check(arm: Arm, record: EpisodeRecord) -> None:
     """An agent of ours whose message was not read would be scored as one that chose to store nothing."""
     for step in record.steps:
@@ -157,27 +90,3 @@ def _check(arm: Arm, record: EpisodeRecord) -> None:
                 f"{arm.name} could not write chunk {step.step} of stream {record.stream_id!r} ({len(step.chunk)} characters): "
                 f"{step.error or refused[0]}"
             )
-
-
-class _Without:
-    """A reader that leaves the readings at some places unasked."""
-
-    def __init__(self, reader: Reader, unasked: Sequence[int]) -> None:
-        self.name, self._reader, self._unasked = reader.name, reader, unasked
-
-    def read(self, readings: Sequence[Reading]) -> list[Answer]:
-        """See `memenvs.reading.Reader.read`."""
-        asked = [place for place in range(len(readings)) if place not in self._unasked]
-        found = [Answer("", failure=NOT_ASKED)] * len(readings)
-        for place, answer in zip(asked, answers_of(self._reader, [readings[i] for i in asked]), strict=True):
-            found[place] = answer
-        return found
-
-
-def _without_failure(record: EpisodeRecord, unasked: Sequence[int]) -> EpisodeRecord:
-    """A question that was left unasked is no failure of the reader."""
-    if not unasked:
-        return record
-    questions = tuple(replace(q, failure=None) if n in unasked else q for n, q in enumerate(record.questions))
-    failed = [q.failure or record.failure for n, q in enumerate(questions) if n not in unasked and q.prediction is None]
-    return replace(record, questions=questions, failure=failed[0] if failed else None)

@@ -65,6 +65,8 @@ class Arm:
     """Whether its memory is that of another stream."""
     by_rule: bool = True
     """Whether its own agent writes by rule, so that a message which cannot be read is a fault of ours."""
+    together: bool = False
+    """Whether its own agent decides for several streams with one call."""
 
     def __post_init__(self) -> None:
         if self.make is None and not self.takes_agent:
@@ -103,10 +105,10 @@ def _once(make: Make) -> Make:
     return kept
 
 
-def _learned(name: str, note: str, make: Make, settings: Mapping[str, str]) -> Arm:
+def _learned(name: str, note: str, make: Make, settings: Mapping[str, str], together: bool = False) -> Arm:
     if (memory := settings.get("memory", FLAT)) != FLAT:
         note += f", in the memory {memory}"
-    return Arm(name, "agent", note, make, settings=settings, by_rule=False)
+    return Arm(name, "agent", note, make, settings=settings, by_rule=False, together=together)
 
 
 def _model(name: str, memory: str | None) -> tuple[Make, dict[str, str]]:
@@ -220,7 +222,7 @@ def find_arm(name: str, memory: str | None = None) -> Arm:
         return Arm(name, "agent", f"the manager by rule {name}, for one kind of data", _control(name))
     if model != name or (first in MODEL_AGENTS and parameter):
         make, own = _model(model, memory)
-        return _learned(name, f"the language model {model.partition(':')[2]}", _once(make), own)
+        return _learned(name, f"the language model {model.partition(':')[2]}", _once(make), own, together=True)
     if Path(name).is_dir():
         return run_arm(Path(name), memory)
     forms = [

@@ -129,9 +129,8 @@ class _Reading:
         self.outcome.unplayed.clear()
         # Memories are made first, and shuffled as they were made: a model is not asked for them twice.
         for jobs in (self._jobs, self._shuffled_jobs):
-            for job, played in play_streams(self.plan, jobs(), self.workers):
-                for name, found in played:
-                    self._note(name, job.index, found)
+            for index, name, found in play_streams(self.plan, jobs(), self.workers):
+                self._note(name, index, found)
                 if any(_open(records) >= self.plan.batch for records in self.waiting.values()):
                     self._read_waiting()
             self._read_waiting()
