@@ -14,7 +14,7 @@ from memenvs.version import __version__
 
 __all__ = ["EnvInfo", "Episode", "EpisodeRecord", "EpisodeSettings", "__version__", "envs"]
 
-_MODULES = ("memory", "reading", "scoring", "streams", "testing", "two_agent", "vector", "wrappers")
+_MODULES = ("memory", "reading", "scoring", "streams", "testing", "together", "two_agent", "vector", "wrappers")
 
 register_all()
 

@@ -264,7 +264,7 @@ class MemoryEnv(gym.Env[dict[str, Any], str]):
         return self._observation(), reward, episode.done, False, info
 
     def prepare(self, action: str) -> list[Reading]:
-        """First half of a step, for callers that read for many environments at once (`MemoryVectorEnv`).
+        """First half of a step, for callers that read for many environments at once (`memenvs.together`).
 
         Call `supply` with the answers and then `step` with the same message, through any wrappers that leave it as it is.
 

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from memenvs.env import MemoryEnv
 from memenvs.errors import SettingsError
-from memenvs.reading import Answer, read
+from memenvs.together import read_together
 
 
 class MemoryVectorEnv(SyncVectorEnv):
@@ -66,17 +66,10 @@ class MemoryVectorEnv(SyncVectorEnv):
             EpisodeError: called before `reset`.
         """
         actions = list(actions)  # an array of texts gives new objects each time it is read
-        cores = [cast(MemoryEnv, env.unwrapped) for env in self.envs]
-        running = [(core, action) for core, action in zip(cores, actions, strict=True) if not core.episode.done]
-        asked = [core.prepare(action) for core, action in running]
-        together = [reading for readings in asked for reading in readings]
-        answers, _ = read(self.reader, together)
-        for (core, action), readings in zip(running, asked, strict=True):
-            if answers is None:
-                # One unreadable question must not spoil the other episodes: each is read on its own.
-                core.supply(action, *read(self.reader, readings))
-            else:
-                own: list[Answer] = answers[: len(readings)]
-                answers = answers[len(readings) :]
-                core.supply(action, own)
+        running = [
+            (env, action)
+            for env, action in zip(self.envs, actions, strict=True)
+            if not cast(MemoryEnv, env.unwrapped).episode.done
+        ]
+        read_together([env for env, _ in running], [action for _, action in running])
         return super().step(actions)
