@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.language_model.prompt import Prompt
+from agents.language_model.spoken import THINK, THOUGHT
 from memenvs.errors import SettingsError, did_you_mean
 from memenvs.reading.local_loading import load_model
 
@@ -57,6 +58,8 @@ class CausalLM:
             )
         self.model, self.tokenizer, self.template = model, tokenizer, template
         self.thinking, self.system, self.name = thinking, system, name
+        known = tokenizer.added_tokens_decoder
+        self._unspoken = {i for i, token in known.items() if token.special and token.content not in (THINK, THOUGHT)}
         self.native_tools = "tools" in template
         """Whether the chat template tells the model about tools itself."""
 
@@ -146,5 +149,10 @@ class CausalLM:
         return tuple(self.tokenizer(self.text(prompt), add_special_tokens=False)["input_ids"])
 
     def decode(self, tokens: tuple[int, ...] | list[int]) -> str:
-        """Tokens as text, special ones left out."""
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """Tokens as text, special ones left out but for those around thoughts."""
+        told = [token for token in tokens if token not in self._unspoken]
+        return self.tokenizer.decode(told, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def thinks(self, prompt: tuple[int, ...]) -> bool:
+        """Whether the prompt, in token ids, ends within thoughts, as templates of models that always think have it."""
+        return self.tokenizer.decode(prompt[-8:]).rstrip().endswith(THINK)

@@ -123,7 +123,10 @@ class LanguageModelPolicy:
             uniforms = None if chances is None else np.stack([chances[i] for i in part])
             samples = sample(self.lm, [prompts[i] for i in part], how, uniforms, [groups[i] for i in part])
             drawn |= dict(zip(part, samples, strict=True))
-        return [Decision(spoken(drawn[i].text), drawn[i], one.shortened) for i, one in enumerate(fitted)]
+        return [
+            Decision(spoken(drawn[i].text, self.lm.thinks(one.tokens)), drawn[i], one.shortened)
+            for i, one in enumerate(fitted)
+        ]
 
     def save(self, folder: str | Path) -> None:
         """Write model, tokenizer, and how prompts are made and messages end, so that `load_policy` asks it as it was trained."""

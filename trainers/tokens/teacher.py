@@ -10,6 +10,7 @@ import gymnasium as gym
 
 from agents.base import Agent, View
 from agents.language_model.policy import LanguageModelPolicy
+from agents.language_model.spoken import THOUGHT
 from agents.language_model.view import memory_view
 from memenvs.errors import SettingsError
 from memenvs.memory import MemoryItem, parse_operations
@@ -62,7 +63,8 @@ def teacher_rows(
             operations = [seen for one in written if (seen := _seen(one, shown)) is not None]
             operations.sort(key=lambda operation: _place(operation, view.chunk))
             message = write_operations(operations, policy.prompt.dialect, view.chunk)
-            completion = policy.lm.tokenizer(message, add_special_tokens=False)["input_ids"]
+            said = f"{THOUGHT}\n\n{message}" if policy.lm.thinks(prompt.tokens) else message
+            completion = policy.lm.tokenizer(said, add_special_tokens=False)["input_ids"]
             rows.append(TokenRow(prompt.tokens, (*completion, end)))
             observation, _, done, _, info = env.step(message)
         progress()
