@@ -198,8 +198,13 @@ class TrainSettings:
             return find(self.credit.removeprefix(CREDIT)).reads_chunks
         return PRESETS.get(self.credit, {}).get("chunk_weight", 1.0) > 0
 
-    def make_envs(self) -> list[gym.Env[Any, Any]]:
-        """``group_size`` training environments with their reward, over one open data set."""
+    @property
+    def together(self) -> int:
+        """Streams that are played in lock-step, as one job of a worker; the rounding of what a policy forwards hangs on it."""
+        return 1
+
+    def make_envs(self, groups: int = 1) -> list[gym.Env[Any, Any]]:
+        """``groups`` times ``group_size`` training environments with their reward, over one open data set."""
         env = self.env if self.reads_chunks else replace(self.env, chunk_questions=0)
         dataset = env.open("train")
         first = (dataset[i] for i in range(min(32, len(dataset))))
@@ -215,7 +220,8 @@ class TrainSettings:
                 raise SettingsError(f"predictor is for credit:redistribution; the reward is {self.credit!r}")
             arguments |= {"predictor": self.predictor}
         return [
-            wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments) for _ in range(self.group_size)
+            wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments)
+            for _ in range(groups * self.group_size)
         ]
 
     def make_heldouts(self, count: int) -> list[gym.Env[Any, Any]]:

@@ -32,7 +32,7 @@ class LanguageModelSettings:
     top_p: float = 1.0
     """Of sampling in training; below 1 the ratio still compares untruncated probabilities."""
     batch: int = 64
-    """Prompts that are sampled together."""
+    """Prompts that are sampled together: as many streams are played in lock-step as their rollouts fit into it, at least one."""
     micro_batch: int = 8
     """Rows of the update that go through the model together."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -98,3 +98,8 @@ class TokenTrainSettings(TrainSettings):
         if self.entropy:
             raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
         object.__setattr__(self, "env", replace(self.env, dialect=self.lm.message))
+
+    @property
+    def together(self) -> int:
+        """As many groups as fit into a batch: with one group alone, a batch would be mostly empty."""
+        return min(self.streams, max(1, self.lm.batch // self.group_size))
