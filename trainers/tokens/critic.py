@@ -1,42 +1,37 @@
-"""What a critic reads of a language model: the model's own state at the end of a prompt."""
+"""What the critic of a language model's run reads: sizes that any agent's episode has, and no text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from torch.nn.functional import layer_norm
 
-from agents.language_model.policy import Decision
+from memenvs.record import EpisodeRecord
 from trainers.critic import Features
-from trainers.tokens.rows import TokenRow, micro_batches
-from trainers.tokens.shared_prefix import prompt_states
 
-CRITIC_RATE = 1e-3
-"""Of the critic's Adam. The model's own rate is far too small for a network that begins with random weights."""
-CRITIC_PASSES = 4
-"""Of the critic over an update's steps; a pass costs next to nothing."""
+CRITIC_RATE = 1e-2
+"""Of the critic's Adam. The model's own rate is far too small for weights that begin at random."""
+CRITIC_PASSES = 16
+"""Of the critic over an update's steps. With rate and passes it is near to the mean return of each step after some five updates."""
+FEATURES = 4
+"""What it reads of a step."""
 
 
-def prompt_features(model: Any, decisions: Sequence[Sequence[Decision]], micro_batch: int = 8) -> Features:
-    """The last hidden state at the last token of each decision's prompt: what the model made of chunk and memory.
-
-    Values are of the state before a step, so they are read before the first token of its message, and all tokens of the message
-    have one advantage. States are scaled to mean 0 and standard deviation 1, since families differ in their size.
+def episode_states(records: Sequence[EpisodeRecord]) -> Features:
+    """What is known of each step before its message is written.
 
     Args:
-        model: a causal language model of transformers, as it is now.
-        decisions: [G][T].
-        micro_batch: prompts that go through the model together.
+        records: of the G rollouts of one stream.
 
     Returns:
-        (G, T, H) float32. The critic does not move the model.
+        (G, T, 4) float32: the share of the stream that is over, and log(1 + n) of items in memory, tokens in memory and tokens of
+        the chunk, divided by 4, 6 and 6 so that they are near 1.
     """
-    samples = [(t, decision.sample) for row in decisions for t, decision in enumerate(row)]
-    rows = [TokenRow(sample.prompt, sample.tokens[:1], step=t) for t, sample in samples]
-    found: dict[int, Features] = {}
-    for batch in micro_batches(rows, micro_batch):
-        states = prompt_states(model, [rows[i] for i in batch]).float()
-        found |= zip(batch, layer_norm(states, states.shape[1:]).cpu().numpy(), strict=True)
-    return np.stack([found[i] for i in range(len(rows))]).reshape(len(decisions), -1, len(found[0]))
+    found = np.zeros((len(records), records[0].T, FEATURES), np.float32)
+    for g, record in enumerate(records):
+        items = tokens = 0
+        for t, step in enumerate(record.steps):
+            sizes = np.log1p([items, tokens, step.chunk_tokens]) / (4, 6, 6)
+            found[g, t] = (t / record.T, *sizes)
+            items, tokens = step.memory_items, step.memory_tokens
+    return found

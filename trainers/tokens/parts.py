@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
 from trainers.slots.regularisers import RegulariserSettings, kl_k3
 from trainers.slots.types import Array
-from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, prompt_features
+from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
 from trainers.tokens.optimiser import adam
 from trainers.tokens.reference import Reference
@@ -49,6 +50,8 @@ class TokenParts(Parts):
     settings: TokenTrainSettings
     policy: LanguageModelPolicy
     reference: Reference | None
+    warm: Mapping[str, float] = MappingProxyType({})
+    """What the warm start said of itself."""
 
     def _make_policy(self) -> LanguageModelPolicy:
         own = self.settings.lm
@@ -87,11 +90,10 @@ class TokenParts(Parts):
         return Reference(self.model)
 
     def _make_critic(self) -> Critic:
-        width = self.model.get_output_embeddings().weight.shape[1]
-        return Critic(width, CRITIC_RATE, CRITIC_PASSES, self.settings.seed)
+        return Critic(FEATURES, CRITIC_RATE, CRITIC_PASSES, self.settings.seed)
 
     def _states(self, group: Group) -> Features:
-        return prompt_features(self.model, group.decisions, self.settings.lm.micro_batch)
+        return episode_states(group.records)
 
     def _decisions(self) -> TokenDecisions:
         return TokenDecisions(self.policy)
@@ -171,6 +173,7 @@ class TokenParts(Parts):
             "settings": self.settings.to_json(),
             "sampler": self.sampler.state(),
             "cost": self.cost(),
+            "warm": dict(self.warm),
         }
         checkpoint.save(folder, update, self._kept(), state, self._write)
 
@@ -204,6 +207,7 @@ class TokenParts(Parts):
             self.reference.load(folder / _REFERENCE)
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
+        self.warm = state.get("warm", {})
         self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
         return int(state["update"])
 

@@ -7,7 +7,6 @@ and only what differs goes through the model again. The result is that of forwar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,22 +44,6 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
             logits = model(**given).logits.flatten(0, 1)[where].float() / temperature
             found = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
     return list(found.split(counts))
-
-
-@torch.no_grad()
-def prompt_states(model: Any, rows: Sequence[TokenRow], share: bool = True) -> Tensor:
-    """What the model makes of prompts: its last hidden state at the last token of each.
-
-    Args:
-        model, rows, share: see `row_log_probs`; completions are not looked at.
-
-    Returns:
-        (N, H) in the weights' dtype, without a gradient.
-    """
-    prompts = [replace(row, completion=row.completion[:1], old=()) for row in rows]
-    with fast_linear(next(model.parameters())):
-        given, where = _read_prompts(model, prompts, share)
-        return model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[where]
 
 
 def _read_prompts(model: Any, rows: Sequence[TokenRow], share: bool) -> tuple[dict[str, Any], Tensor]:

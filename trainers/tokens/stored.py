@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.base import View
 from agents.language_model.policy import Decision, LanguageModelPolicy
@@ -35,24 +34,17 @@ class TokenDecisions:
 
     def from_plain(self, kept: Sequence[Any], views: Sequence[View]) -> list[Decision]:
         """The decisions, with their prompts."""
-        return [
-            Decision(
-                message,
-                Sample(
-                    self._policy.tokens(view),
-                    tuple(_unpacked(tokens, "<i4").tolist()),
-                    tuple(_unpacked(log_probs, "<f4").tolist()),
-                    text,
-                    truncated,
-                ),
-            )
-            for (message, text, tokens, log_probs, truncated), view in zip(kept, views, strict=True)
-        ]
+        return [self._again(view, *fields) for fields, view in zip(kept, views, strict=True)]
+
+    def _again(self, view: View, message: str, text: str, tokens: str, log_probs: str, truncated: bool) -> Decision:
+        prompt = self._policy.fit(view)
+        drawn, probabilities = _unpacked(tokens, "<i4"), _unpacked(log_probs, "<f4")
+        return Decision(message, Sample(prompt.tokens, drawn, probabilities, text, truncated), prompt.shortened)
 
 
 def _packed(numbers: Sequence[float], dtype: str) -> str:
     return base64.b64encode(np.array(numbers, dtype).tobytes()).decode()
 
 
-def _unpacked(text: str, dtype: str) -> NDArray[Any]:
-    return np.frombuffer(base64.b64decode(text), dtype)
+def _unpacked(text: str, dtype: str) -> tuple[Any, ...]:
+    return tuple(np.frombuffer(base64.b64decode(text), dtype).tolist())
