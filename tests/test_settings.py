@@ -73,6 +73,13 @@ def test_the_scale_reaches_the_reward():
         assert env.choices["scale"] == scale
 
 
+def test_the_weight_of_compression_reaches_the_reward():
+    settings = TrainSettings(env=EnvSettings(T=5), reward="credit:uniform", compression=0.25)
+    assert settings.make_envs()[0].env.weight == 0.25
+    with pytest.raises(SettingsError, match="compression is for credit:NAME"):
+        replace(settings, reward="finemem").make_envs()
+
+
 def test_data_without_chunk_questions_is_said_and_evidence_can_stand_in(tmp_path):
     train = parquet(tmp_path / "train.parquet")
     with pytest.warns(UserWarning, match="no chunk questions"):

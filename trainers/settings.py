@@ -219,6 +219,10 @@ class TrainSettings:
             if self.credit == "raw" or self.credit in PRESETS:
                 raise SettingsError(f"predictor is for credit:redistribution; the reward is {self.credit!r}")
             arguments |= {"predictor": self.predictor}
+        if self.compression:
+            if not self.credit.startswith(CREDIT):
+                raise SettingsError(f"compression is for credit:NAME; the reward is {self.credit!r}")
+            arguments |= {"compression": self.compression}
         return [
             wrap_reward(env.make("train", dataset=dataset), self.credit, **arguments)
             for _ in range(groups * self.group_size)
