@@ -27,8 +27,9 @@ def tokens(tmp_path_factory):
     folder, data = tmp_path_factory.mktemp("small"), load("builtin", "train", T=4)
     size = SmallSettings(hidden=32, layers=2, vocabulary=400)
     make_small(folder, [data[i] for i in range(4)], own.prompt(EnvSettings(T=4)), size)
-    own = replace(own, model=str(folder))
-    return TokenTrainSettings(env=EnvSettings(T=4), reward="finemem-cited", group_size=3, lm=own)
+    # Two streams of three rollouts fit into a batch: a job of two, and one of the third.
+    own = replace(own, model=str(folder), batch=6)
+    return TokenTrainSettings(env=EnvSettings(T=4), reward="finemem-cited", group_size=3, streams=3, lm=own)
 
 
 def moved(policy, module):
@@ -60,16 +61,13 @@ def candidate_groups():
     """What the run itself plays with moved weights, and these weights."""
     parts = Parts(CANDIDATE)
     moved(parts.policy, parts.policy)
-    groups = []
-    for number, stream in enumerate(STREAMS):
-        groups.append(plain(parts.play(2, stream, number)))
-    return groups, parts
+    return [plain(group) for group in parts.play_all(2, STREAMS, 0)], parts
 
 
 def token_groups(settings):
     parts = TokenParts(settings)
     moved(parts.policy, parts.model)
-    return [plain(parts.play(2, stream, number)) for number, stream in enumerate(STREAMS)], parts
+    return [plain(group) for group in parts.play_all(2, STREAMS, 0)], parts
 
 
 def test_no_worker_is_this_process_with_the_weights_that_it_is_given(tokens):
@@ -79,7 +77,7 @@ def test_no_worker_is_this_process_with_the_weights_that_it_is_given(tokens):
             assert [plain(group) for group in play(parts, 2, STREAMS, 0)] == expected
             # Weights stay for an update: a second round of it has those that the first one had.
             moved(parts.policy, parts.model if settings is tokens else parts.policy)
-            assert [plain(group) for group in play(parts, 2, STREAMS[1:], 1)] == expected[1:]
+            assert [plain(group) for group in play(parts, 2, STREAMS[2:], 2)] == expected[2:]
             (found,) = play(parts, 3, STREAMS[:1], 0)
         assert plain(found) == plain(parts.play(3, STREAMS[0], 0))
         assert plain(parts.play(2, STREAMS[0], 0))["log_probs"] != expected[0]["log_probs"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from torch import Tensor
 
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
 from memenvs.errors import DataError, SettingsError
-from memenvs.memory.architectures import FLAT
 from memenvs.reading import CachedReader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
@@ -24,7 +21,8 @@ from trainers.critic import CANDIDATE_FEATURES, Critic, Features, candidate_stat
 from trainers.judges import check_judged, rejudging
 from trainers.layers import follow, layers
 from trainers.local_rollouts import local_rollouts
-from trainers.rollout import Group, rollout
+from trainers.reward_checks import check_reward
+from trainers.rollout import Group, check_played, rollouts
 from trainers.scaling import learning_rate_for
 from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
@@ -32,11 +30,11 @@ from trainers.slots.collapse import Collapse
 from trainers.slots.difficulty import stream_embeddings
 from trainers.slots.regularisers import ReferenceResets, RegulariserSettings, kl_k3
 from trainers.slots.replay import RolloutReplay
+from trainers.slots.sampling import REFERENCE_NUMBER, GroupView, Sampler, gather, seed_pool
 from trainers.slots.sampling import Batch as Drawn
-from trainers.slots.sampling import GroupView, Sampler, gather, seed_pool
 from trainers.slots.types import Array
 from trainers.update import Objective, check
-from trainers.workers import Play
+from trainers.workers import Play, bundles
 
 POOL = 256
 """Streams that samplers which come back to streams draw from, where the settings do not say."""
@@ -61,7 +59,9 @@ class Parts:
         self.settings, self.slots = settings, settings.slots.filled
         check(self.slots)
         self.policy = self._make_policy()
-        self.envs = settings.make_envs()
+        self.envs = settings.make_envs(settings.together)
+        for env in self.envs:  # one reader, so that what a step asks of all of them goes out together
+            env.unwrapped.reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
         self.optimiser = self._make_optimiser()
         self.objective = Objective(self.slots)
         self.reference: Any = self._make_reference() if self.slots.regulariser != "none" else None
@@ -71,23 +71,7 @@ class Parts:
         self.rejudge = rejudging(judge, settings.judge_model)
         if self.rejudge is not None:
             check_judged(self.envs[0], settings.credit, judge)
-        if self.slots.mix != "sum" and settings.credit == "raw":
-            raise SettingsError(
-                f'the mix {self.slots.mix!r} works on reward terms, and the reward "raw" has none; choose another reward'
-            )
-        if settings.credit == "raw" and settings.slots.stepwise:
-            warnings.warn(
-                'the reward "raw" pays at the last step alone and the group "step" compares rewards step by step: only the last '
-                'step learns. Take the reward "outcome", which pays at every step, or the group "trajectory", which compares '
-                "returns",
-                stacklevel=2,
-            )
-        if settings.slots.preset == "memalpha" and (memory := self.envs[0].unwrapped.settings.memory) == FLAT:  # type: ignore
-            warnings.warn(
-                f"the preset memalpha is trained in {settings.env.env_id} with the memory {memory!r}; Mem-alpha's own has three "
-                "parts: --env-id MemAlpha-Memalpha-v0, with --data for other streams",
-                stacklevel=2,
-            )
+        check_reward(settings, self.envs[0])
         self.sampler = self._sampler()
         self._episodes = self._calls = 0
         follow(self.envs, self.policy)
@@ -148,10 +132,19 @@ class Parts:
         Args:
             update: its number, 0-based.
             play: who plays; `play_all` if not given.
+
+        Raises:
+            ReaderError: the reader failed in every rollout. The sampler learnt nothing from it, so the update can be drawn again.
         """
-        played = partial(play or Parts.play_all, self, update)
+
+        def played(streams: Sequence[int], first: int) -> list[Group]:
+            groups = (play or Parts.play_all)(self, update, streams, first)
+            if first in (0, REFERENCE_NUMBER):
+                check_played(groups, update)
+            return groups
+
         drawn = gather(self.sampler, update, self.settings.streams, played, view)
-        self._episodes += (drawn.fresh + drawn.references) * len(self.envs)
+        self._episodes += (drawn.fresh + drawn.references) * self.settings.group_size
         relived = self._relive(drawn.groups[: drawn.fresh])
         # What is summed over texts goes by their numbers: these must not depend on who played, or on what before a kill.
         self._forget_texts()
@@ -160,13 +153,29 @@ class Parts:
 
     def play_all(self, update: int, streams: Sequence[int], first: int) -> list[Group]:
         """The groups of several streams; ``first`` is the number of the first one within the update."""
-        return [self.play(update, stream, first + place) for place, stream in enumerate(streams)]
+        parts = bundles(streams, first, self.settings.together)
+        return [group for part, number in parts for group in self.play_together(update, part, number)]
+
+    def play_together(self, update: int, streams: Sequence[int], first: int) -> list[Group]:
+        """The groups of at most ``settings.together`` streams, in lock-step: the same whatever was played before."""
+        self._forget_texts()
+        G = self.settings.group_size
+        return rollouts(
+            [self.envs[place * G : (place + 1) * G] for place in range(len(streams))],
+            self.policy,
+            streams,
+            [
+                [np.random.default_rng([self.settings.seed, update, first + place, g]) for g in range(G)]
+                for place in range(len(streams))
+            ],
+            self.slots.group == "tree",
+            self.rejudge,
+        )
 
     def play(self, update: int, stream: int, number: int) -> Group:
-        """G rollouts of one stream: the same whatever was played before."""
-        self._forget_texts()
-        rngs = [np.random.default_rng([self.settings.seed, update, number, g]) for g in range(len(self.envs))]
-        return rollout(self.envs, self.policy, stream, rngs, self.slots.group == "tree", self.rejudge)
+        """G rollouts of one stream by itself."""
+        (group,) = self.play_together(update, [stream], number)
+        return group
 
     def _relive(self, groups: Sequence[Group]) -> list[Group]:
         if self.slots.group != "local":

@@ -1,10 +1,10 @@
-"""Rollouts of GRPO over processes and machines: each job is the group of one stream.
+"""Rollouts of GRPO over processes and machines: each job is the groups of the streams that are played in lock-step.
 
 * `rollouts_by` - who plays the groups of a training run: this process, or workers.
 * `RayRollouts` - the workers.
 
-The groups are those of `trainers.parts.Parts.play` in this process, bit by bit: rewards, decisions, log-probabilities, records. A
-language model on the CPU adds up in another order with another number of threads; workers have one.
+The groups are those of `trainers.parts.Parts.play_all` in this process, bit by bit: rewards, decisions, log-probabilities, records.
+A language model on the CPU adds up in another order with another number of threads; workers have one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trainers.rollout import Group
 from trainers.settings import TrainSettings
 from trainers.slots.collapse import Collapse
 from trainers.tokens.settings import TokenTrainSettings
-from trainers.workers import Play, Workers
+from trainers.workers import Play, Workers, bundles
 
 
 @contextmanager
@@ -39,16 +39,14 @@ def rollouts_by(workers: Workers, settings: TrainSettings) -> Iterator[Play | No
         settings: of the run.
 
     Raises:
-        SettingsError: more workers than an update has streams, or see `RayPool`.
+        SettingsError: more workers than an update has jobs, or see `RayPool`.
     """
     if not workers.count:
         yield None
         return
-    if workers.count > settings.streams:
-        raise SettingsError(
-            f"a worker plays the group of one stream, and an update has {settings.streams} of them: of {workers.count} workers "
-            f"{workers.count - settings.streams} would have nothing to do. Take --streams {workers.count}, or fewer workers"
-        )
+    jobs = len(bundles(range(settings.streams), 0, settings.together))
+    if workers.count > jobs:
+        raise SettingsError(_idle(settings, workers.count, jobs))
     own_gpu = isinstance(settings, TokenTrainSettings) and _on_gpu(settings)
     with RayPool(workers.count, workers.ray, gpus=1.0 if own_gpu else 0.0) as pool:
         yield RayRollouts(pool, settings)
@@ -56,14 +54,14 @@ def rollouts_by(workers: Workers, settings: TrainSettings) -> Iterator[Play | No
 
 @dataclass(frozen=True)
 class RolloutJob:
-    """One group. Its settings and numbers decide the draws, the weights what is drawn."""
+    """Streams in lock-step. Settings and numbers decide the draws, the weights what is drawn."""
 
     update: int
     """Number of the update."""
-    stream: int
-    """Seed of the stream."""
+    streams: tuple[int, ...]
+    """Seeds of the streams."""
     number: int
-    """Of the group within the update."""
+    """Of the first group within the update; the others' follow."""
     settings: TrainSettings = field(repr=False)
     """The run; of a `TokenTrainSettings` every machine opens the model, so its folder is on a disk that all share."""
     weights: Shared = field(repr=False)
@@ -74,8 +72,8 @@ class RolloutJob:
 class Played:
     """What a worker gives back."""
 
-    group: Group
-    """The rollouts."""
+    groups: list[Group]
+    """One per stream."""
     credit_calls: int
     """What rewards asked the reader beside the episodes."""
     seen: tuple[Collapse, ...]
@@ -107,15 +105,15 @@ class RayRollouts:
         if self._weights is None or update != self._update:
             self._weights, self._update = self._pool.share(weights_of(parts.policy)), update
         jobs = [
-            RolloutJob(update, stream, first + place, self._settings, self._weights)
-            for place, stream in enumerate(streams)
+            RolloutJob(update, tuple(part), number, self._settings, self._weights)
+            for part, number in bundles(streams, first, self._settings.together)
         ]
         found = {job.number: played for job, played in self._pool.run(play_job, jobs)}
-        groups = []
+        groups: list[Group] = []
         for job in jobs:
             played = found[job.number]
             parts.count(played.credit_calls, played.seen)
-            groups.append(played.group)
+            groups += played.groups
         return groups
 
 
@@ -129,7 +127,7 @@ def weights_of(policy: Any) -> dict[str, Tensor]:
 
 
 def play_job(job: RolloutJob) -> Played:
-    """One group."""
+    """The groups of one job."""
     return _player(job.settings).play(job)
 
 
@@ -170,10 +168,10 @@ class _Player:
             _module(self._parts.policy).load_state_dict(job.weights.get(), strict=False)
             self._weights = job.weights.key
         before = self._parts.cost()["credit_calls"]
-        group = self._parts.play(job.update, job.stream, job.number)
+        groups = self._parts.play_together(job.update, job.streams, job.number)
         calls = int(self._parts.cost()["credit_calls"] - before)
         judge = self._parts.rejudge
-        return Played(group, calls, () if judge is None else judge.take_seen())
+        return Played(groups, calls, () if judge is None else judge.take_seen())
 
 
 @lru_cache(maxsize=1)
@@ -189,3 +187,16 @@ def _module(policy: Any) -> torch.nn.Module:
 
 def _on_gpu(settings: TokenTrainSettings) -> bool:
     return torch.cuda.is_available() and not str(settings.lm.device).startswith("cpu")
+
+
+def _idle(settings: TrainSettings, workers: int, jobs: int) -> str:
+    """What is wrong with more workers than jobs."""
+    job, streams = "the group of one stream", max(settings.streams, workers)
+    way_out = [] if streams == settings.streams else [f"--streams {streams}"]
+    if isinstance(settings, TokenTrainSettings):
+        job = f"streams in lock-step, {settings.together} of them with --batch {settings.lm.batch},"
+        way_out.append(f"--batch {settings.group_size * (streams // workers)}")
+    return (
+        f"a worker plays {job} and an update has {settings.streams}: of {workers} workers {workers - jobs} would have nothing to "
+        f"do. Take {' '.join(way_out)}, or fewer workers"
+    )

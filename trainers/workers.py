@@ -32,3 +32,12 @@ class Workers:
         whole("workers", self.count, 0)
         if self.ray is not None and not self.count:
             raise SettingsError(f"how many workers on the Ray cluster at {self.ray!r}? For instance --workers 8")
+
+
+def bundles(streams: Sequence[int], first: int, together: int) -> list[tuple[Sequence[int], int]]:
+    """Streams that are played in lock-step, and the number of the first of them: at most ``together``, whoever plays.
+
+    A policy that forwards other rollouts beside one rounds differently, so bundles must not hang on the number of workers.
+    """
+    places = range(0, len(streams), together)
+    return [(streams[place : place + together], first + place) for place in places]
