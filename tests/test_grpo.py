@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from agents.candidate import load_policy
-from memenvs import reading
-from memenvs.errors import DataError, ReaderError, SettingsError
+from memenvs.errors import DataError, SettingsError
 from trainers import checkpoint
 from trainers.grpo import train
 from trainers.runlog import read_curve, read_metrics
@@ -107,29 +106,6 @@ def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
     a, b = load_run(tmp_path / "whole"), load_run(tmp_path / "killed")
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-
-
-class Unreachable:
-    """A reader that is down."""
-
-    name = "unreachable"
-
-    def read(self, readings):
-        raise ReaderError("no connection")
-
-
-def test_failed_rollouts_teach_nothing(tmp_path, monkeypatch):
-    """An outage of the reader must not train the policy, not even towards more entropy."""
-    monkeypatch.setitem(reading._READERS, "unreachable", Unreachable)
-    settings = replace(SMALL, env=EnvSettings(T=4, reader="unreachable"), updates=2)
-    with pytest.warns(UserWarning, match="every rollout of an update failed.*no connection"):
-        policy, scores = train(settings, tmp_path, tensorboard=False)
-    fresh = type(policy)(policy.settings)
-    assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), fresh.parameters(), strict=True))
-    assert all(score.failure for score in scores)
-    lines = read_metrics(tmp_path / "metrics.csv")
-    assert [line["train/failures"] for line in lines[1:]] == [3, 3]
-    assert all("train/r_global" not in line and "heldout/r_global" not in line for line in lines)
 
 
 def test_groups_of_streams_of_different_length(tmp_path):

@@ -16,7 +16,7 @@ from agents.candidate import CandidatePolicy
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.parts import Parts
 from trainers.ray_rollouts import rollouts_by
-from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
+from trainers.run_folder import check_heldout, draw, heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
 from trainers.settings import TrainSettings
 from trainers.update import advantages, make_batch
@@ -26,8 +26,8 @@ EVALUATED_TOGETHER = 32
 """Held-out streams that are played at once."""
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/failures",
-    "train/loss", "train/entropy", "train/decisions", "heldout/r_global", "heldout/memory_share", "credit_calls",
-    "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
+    "train/loss", "train/entropy", "train/decisions", "heldout/r_global", "heldout/memory_share", "heldout/failures",
+    "credit_calls", "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
 
@@ -56,6 +56,7 @@ def train(
     Raises:
         DataError: ``folder`` holds a run of other settings, or one that was not asked to be resumed.
         SettingsError: settings that do not go together.
+        ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
     torch.set_num_threads(1)
     with rollouts_by(workers, settings) as play:
@@ -79,11 +80,12 @@ def _train(
     log = RunLog(folder, COLUMNS, finished, tensorboard)
     if finished is None:
         scores = evaluate_policy(heldout, policy, held_out_streams[: settings.eval_streams])
+        check_heldout(scores)
         log.write(0, heldout_line(scores) | parts.cost())
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
-        drawn = parts.draw(update, play)
+        drawn = draw(parts, folder, update, play)
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, slots, values)

@@ -1,7 +1,9 @@
 """What a training run says about itself, and the folder it says it in.
 
 * `open_run` - the folder, and where to go on.
+* `draw` - an update's rollouts; where all of them failed, the run is kept as it is.
 * `rollout_line`, `heldout_line` - the numbers of an update.
+* `check_heldout` - refuses an evaluation that says nothing.
 * `write_result` - the last ones.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from memenvs.errors import DataError
+from memenvs.errors import DataError, ReaderError
 from memenvs.version import __version__
 from trainers import checkpoint
 from trainers.comparison import plain, scores_to_json
@@ -24,6 +26,29 @@ from trainers.parts import Parts
 from trainers.provenance import facts
 from trainers.rollout import Group
 from trainers.settings import TrainSettings
+from trainers.slots.sampling import Batch
+from trainers.workers import Play
+
+
+def draw(parts: Parts, folder: Path, update: int, play: Play | None) -> Batch[Group]:
+    """The rollouts of an update, see `Parts.draw`.
+
+    Args:
+        parts: of the run.
+        folder: of the run; gets a checkpoint of the finished updates if the reader failed in every rollout.
+        update: number of finished updates.
+        play: who plays.
+
+    Raises:
+        ReaderError: the reader failed in every rollout.
+    """
+    try:
+        return parts.draw(update, play)
+    except ReaderError:
+        newest = checkpoint.latest(folder)
+        if newest is None or checkpoint.read_state(newest)["update"] != update:
+            parts.save(folder, update)
+        raise
 
 
 def rollout_line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
@@ -35,9 +60,6 @@ def rollout_line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
     }
     if groups:  # an update may train stored groups alone
         line["train/valid_share"] = float(np.mean([group.valid_share for group in groups]))
-    if groups and not whole:
-        reason = next((record.failure for record in groups[0].records if record.failure), "its reward is NaN")
-        warnings.warn(f"every rollout of an update failed, and it taught nothing: {reason}", stacklevel=3)
     if whole:
         line |= {
             "train/r_global": float(np.mean(np.concatenate([group.r_global[ok] for group, ok in whole]))),
@@ -51,8 +73,28 @@ def rollout_line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
 
 
 def heldout_line(scores: list[EpisodeScore]) -> dict[str, float]:
-    """What an evaluation on held-out streams says."""
-    return {"heldout/r_global": mean_r_global(scores), "heldout/memory_share": memory_share(scores)}
+    """What an evaluation on held-out streams says; if the reader failed in all of them, the curve has a gap there."""
+    failed = [score.failure for score in scores if score.failure is not None]
+    if len(failed) == len(scores):
+        warnings.warn(f"the reader failed in all {len(scores)} held-out episodes: {failed[0]}", stacklevel=3)
+    return {
+        "heldout/r_global": mean_r_global(scores),
+        "heldout/memory_share": memory_share(scores),
+        "heldout/failures": float(len(failed)),
+    }
+
+
+def check_heldout(scores: Sequence[EpisodeScore]) -> None:
+    """See that an evaluation says something.
+
+    Raises:
+        ReaderError: the reader failed in every episode.
+    """
+    if scores and all(score.failure is not None for score in scores):
+        raise ReaderError(
+            f"the reader failed in all {len(scores)} held-out episodes, so nothing was written about them: {scores[0].failure}. "
+            "Updates that are finished are kept; the same command goes on from there (memenvs train with --resume auto)"
+        )
 
 
 def open_run(settings: TrainSettings, folder: Path, resume: bool, parts: Parts) -> int | None:
@@ -101,7 +143,11 @@ def write_result(
         updates: finished ones.
         ended: why the run ended early, or None.
         file: another name.
+
+    Raises:
+        ReaderError: the reader failed in every episode.
     """
+    check_heldout(scores)
     result = facts(
         env,
         seed=settings.seed,
@@ -110,6 +156,7 @@ def write_result(
         ended=ended,
         r_global=plain(mean_r_global(scores)),
         memory_share=memory_share(scores),
+        failures=sum(score.failure is not None for score in scores),
         cost=parts.cost(),
         **parts.identity,
         episodes=scores_to_json(scores),

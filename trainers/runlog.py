@@ -25,6 +25,8 @@ class RunLog:
         self._columns = ("update", *columns)
         path = folder / "metrics.csv"
         kept = [] if resumed_at is None else [row for row in read_metrics(path) if row["update"] <= resumed_at]
+        self.begun = bool(kept)
+        """Whether the line of update 0 is there."""
         # A kill before the next line must leave the lines that are kept.
         draft = path.with_suffix(".tmp")
         with draft.open("w", newline="", encoding="utf-8") as file:

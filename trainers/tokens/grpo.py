@@ -14,7 +14,7 @@ from trainers.comparison import make_control
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.grpo import EVALUATED_TOGETHER
 from trainers.ray_rollouts import rollouts_by
-from trainers.run_folder import heldout_line, open_run, rollout_line, write_result
+from trainers.run_folder import draw, heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
 from trainers.runs import START
 from trainers.tokens.context import check_run
@@ -34,7 +34,7 @@ COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/truncated",
     "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/gradient_norm",
     "train/decisions", "train/tokens",
-    "heldout/r_global", "heldout/memory_share", "credit_calls", "warm/loss", "warm/left_out",
+    "heldout/r_global", "heldout/memory_share", "heldout/failures", "credit_calls", "warm/loss", "warm/left_out",
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
@@ -65,6 +65,7 @@ def train(
     Raises:
         DataError: there is no such model, or ``folder`` holds a run of other settings or one that was not asked to be resumed.
         SettingsError: settings that do not go together.
+        ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
     with rollouts_by(workers, settings) as play:
         return _train(settings, folder, resume, progress, tensorboard, play)
@@ -85,15 +86,16 @@ def _train(
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)
     if finished is None:
-        line = _warm_start(parts, progress)
+        parts.warm = _warm_start(parts, progress)
+        parts.save(folder, 0)  # whatever becomes of the evaluation, the model need not learn this again
+    if not log.begun:
         scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
         write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
-        log.write(0, line | heldout_line(scores[: settings.eval_streams]) | parts.cost())
-        parts.save(folder, 0)
+        log.write(0, parts.warm | heldout_line(scores[: settings.eval_streams]) | parts.cost())
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
-        drawn = parts.draw(update, play)
+        drawn = draw(parts, folder, update, play)
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, parts.slots, values)
