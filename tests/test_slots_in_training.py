@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from asked_judges import ASKED, judge_by  # noqa: F401 - a fixture
 
 from agents.candidate import load_policy
 from memenvs.errors import SettingsError
@@ -25,18 +26,6 @@ SMALL = TrainSettings(
     env=EnvSettings(T=4), updates=3, streams=2, group_size=4, eval_every=3, eval_streams=2, final_streams=2, checkpoint_every=1,
     pool=8,
 )  # fmt: skip
-ASKED = {"model": "judge_by:yes", "copeland": "judge_by:first", "self_prm": "judge_by:length"}
-
-
-@pytest.fixture
-def judge_by(tmp_path, monkeypatch):
-    """Callables for the judges that ask somebody."""
-    (tmp_path / "judge_by.py").write_text(
-        "def yes(prompts):\n    return ['yes' if len(p) % 2 else 'no' for p in prompts]\n"
-        "def first(question, a, b):\n    return '1' if len(a) >= len(b) else '2'\n"
-        "def length(question, answer):\n    return float(len(answer))\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
 
 
 def run(folder, settings):

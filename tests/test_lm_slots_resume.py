@@ -1,0 +1,78 @@
+"""What the slots remember of a language model's run survives a checkpoint: stored groups, pass rates, the critic."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from taught_model import taught  # noqa: F401 - a fixture
+from test_lm_resume import PROGRAM, without_times
+
+from trainers import checkpoint
+from trainers.slots.choices import Slots
+from trainers.tokens.grpo import train
+
+REPLAYED = Slots(preset="ppo", sampler="dots")
+
+
+def numbers(folder):
+    """What a run ended with: its metrics, what it cost, and the digest of its last checkpoint."""
+    cost = json.loads((folder / "result.json").read_text())["cost"]
+    return without_times(folder), cost, checkpoint.digest(checkpoint.latest(folder))
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        pytest.param(REPLAYED, id="dots, critic"),
+        pytest.param(Slots(sampler="compensation"), id="compensation"),
+        pytest.param(Slots(preset="scalerl"), id="npr", marks=pytest.mark.slow),
+        pytest.param(Slots(preset="memory-r2"), id="local", marks=pytest.mark.slow),
+    ],
+)
+def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(taught, tmp_path, slots):  # noqa: F811
+    settings = replace(taught, slots=slots, updates=4, streams=1, learning_rate=3e-3)
+    policy, whole = train(settings, tmp_path / "whole", tensorboard=False)
+    train(replace(settings, updates=3), tmp_path / "cut", tensorboard=False)
+    state = json.loads((checkpoint.latest(tmp_path / "cut") / "state.json").read_text())["sampler"]
+    assert bool(state) == (slots.preset != "memory-r2")
+    assert slots.sampler is None or state["replay"]  # what the fourth update trains
+    again, parts = train(settings, tmp_path / "cut", resume=True, tensorboard=False)
+    assert parts == whole
+    assert all(
+        torch.equal(a, b) for a, b in zip(policy.lm.model.parameters(), again.lm.model.parameters(), strict=True)
+    )
+    lines, *rest = numbers(tmp_path / "whole")
+    lines_again, *rest_again = numbers(tmp_path / "cut")
+    # The last line alone: an evaluation stands at the end of the shorter run too.
+    assert (lines_again[-1], *rest_again) == (lines[-1], *rest)
+    assert slots.sampler is None or lines[-1]["train/decisions"] > 0
+
+
+@pytest.mark.slow
+def test_a_run_killed_between_storing_and_replaying_goes_on_as_if_it_had_not_been(taught, tmp_path):  # noqa: F811
+    settings = replace(taught, slots=REPLAYED, updates=4, streams=1, learning_rate=3e-3)
+    train(settings, tmp_path / "whole", tensorboard=False)
+    folder, kills = tmp_path / "killed", 0
+    for update in (1, 2, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(settings.to_json()), str(folder)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        while process.poll() is None and not (folder / f"checkpoint-{update:06d}").is_dir():
+            time.sleep(0.005)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 2
+    train(settings, folder, resume=True, tensorboard=False)
+    assert numbers(folder) == numbers(tmp_path / "whole")
