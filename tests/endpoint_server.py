@@ -66,8 +66,10 @@ class EndpointServer:
 
     ``faults`` are carried out one per request, in the order of arrival: a status ("429", "500", "400"; with seconds of Retry-After:
     "429 0.2"), "drop" (the connection closes without a word), "cut" (it closes in mid-body), "half" (half of the JSON, properly
-    sent), "html", "hang" (no answer until the server ends), "drip" (a byte now and then, never the end), "blank", "none" (a null as
-    text), "no choices", "error 200" (an error in a body with status 200), "length" (a reply cut off at max_tokens), "" (no fault).
+    sent), "html", "hang" (no answer until the server ends), "drip" (a byte now and then, never the end; "drip head" in the headers,
+    "drip 500" in the text of an error), "cut 500" (it closes in the text of an error), "blank", "none" (a null as text),
+    "no choices", "error 200" (an error in a body with status 200), "echo 401" (a refusal that quotes the request's key, also where
+    quotes are cut off), "length" (a reply cut off at max_tokens), "" (no fault).
     ``fault_of`` decides by the request instead, where it is set.
 
     With an ``upstream`` address it is a proxy: what has no fault is passed on and comes back as that server answers it.
@@ -129,6 +131,12 @@ class EndpointServer:
                 self.wfile.write(data if send < 0 else data[:send])
                 self.wfile.flush()
 
+            def drip(self) -> None:
+                with contextlib.suppress(OSError):  # the client has had enough
+                    while not outer._end.wait(0.05):
+                        self.wfile.write(b" ")
+                        self.wfile.flush()
+
             def close(self) -> None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -157,10 +165,19 @@ class EndpointServer:
             self._end.wait(60)
         elif fault == "drip":
             handler.reply(200, body + b" " * 10_000, send=20)
-            with contextlib.suppress(OSError):  # the client has had enough
-                while not self._end.wait(0.05):
-                    handler.wfile.write(b" ")
-                    handler.wfile.flush()
+            handler.drip()
+        elif fault == "drip 500":
+            handler.reply(500, b" " * 10_000, send=20)
+            handler.drip()
+        elif fault == "drip head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow:")
+            handler.drip()
+        elif fault == "cut 500":
+            handler.reply(500, b" " * 100, send=20)
+            handler.close()
+        elif fault == "echo 401":
+            key = handler.headers["Authorization"]
+            handler.reply(401, {"error": {"message": f"wrong key {key}{' ' * (455 - len(key))}{key}"}})
         elif fault in ("blank", "none"):
             handler.reply(200, completion(" \n" if fault == "blank" else None))
         elif fault == "no choices":

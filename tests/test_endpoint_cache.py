@@ -192,16 +192,30 @@ def test_who_comes_second_goes_on_with_the_first_reply(server, tmp_path):
     assert model.usage.prompt_tokens == 10
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough to be read as one" * 20, None])
-def test_a_file_that_is_no_cache_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    "table", ["replies (something TEXT)", "users (name TEXT)", "replies (key, model, reply, more)"]
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_somebody_elses_database_is_refused_and_left_as_it_is(tmp_path, table, read_only):
+    path = tmp_path / "theirs.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute(f"CREATE TABLE {table}")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match=rf"got an SQLite file that holds {table.split()[0]}; name another file"):
+        ReplyCache(path, read_only)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to be read as one" * 20, b"SQLite format 3\0" + b"x" * 50]
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_cache_is_refused(tmp_path, content, read_only):
     path = tmp_path / "replies.sqlite"
-    if content is None:
-        with sqlite3.connect(path) as other:
-            other.execute("CREATE TABLE replies (something TEXT)")
-    else:
-        path.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(SettingsError, match="expected a reply cache or a place for one"):
-        ReplyCache(path)
+        ReplyCache(path, read_only)
 
 
 def _fill(path: Path, worker: int) -> list[str]:

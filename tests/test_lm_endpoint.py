@@ -130,6 +130,14 @@ def test_thoughts_stay_with_the_model():
     assert message == '[{"op": "SKIP"}]'
 
 
+def test_the_end_of_thoughts_within_a_call_is_what_the_call_says():
+    with ToolServer() as server:
+        server.calls = (("insert", {"content": "The tag </think> ends thoughts."}),)
+        (message,) = EndpointAgent(server.address, dialect="function_calls").act_batch(VIEWS[:1])
+    (found,) = parse_operations(message, "function_calls").operations
+    assert found == Operation("INSERT", "The tag </think> ends thoughts.")
+
+
 def test_settings_are_checked_before_anybody_is_asked():
     with pytest.raises(SettingsError, match="endpoint:MODEL, or url="):
         make_agent("endpoint")

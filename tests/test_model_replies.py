@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -111,3 +113,40 @@ def test_what_was_asked_for_comes_through_whole(answer, evidence, before):
 def test_deep_nesting_is_no_answer_and_no_error():
     reply = '{"answer": ' + "[" * 100_000
     assert understand_reply(reply, 1).text is not None
+
+
+@pytest.mark.parametrize("reply", ['{"answer": %s1%s}', "{'answer': %s1%s}", '{"evidence": %s1%s, "answer": 1}'])
+def test_lists_deep_within_each_other_are_no_answer(reply):
+    deep = reply % ("[" * 400, "]" * 400)
+    assert understand_reply(deep, 1) == Understood(deep, (), False)
+    # Twenty are still read.
+    assert understand_reply(reply % ("[" * 20, "]" * 20), 1).text == "1"
+
+
+REPEATED = (
+    "{",
+    '{"',
+    '{"a":',
+    '{"a":[',
+    '{"k":"',
+    "{ x",
+    '{"answer":',
+    "```",
+    "``` ",
+    "```\n",
+    "answer {",
+    '{"a":1}',
+    "' \"{answer:",
+)
+LONG = """
+import json, sys
+from memenvs.reading.replies import understand_reply
+for part in json.loads(sys.argv[1]):
+    for text in (part * 40_000, "{answer: " + part * 40_000, "```" + part * 40_000 + "```"):
+        understand_reply(text, 3)
+"""
+
+
+def test_long_replies_are_read_in_time_that_grows_with_their_length():
+    """In time that grows with its square each of these takes many minutes."""
+    subprocess.run([sys.executable, "-c", LONG, json.dumps(REPEATED)], check=True, timeout=60)

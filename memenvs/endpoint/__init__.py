@@ -7,8 +7,9 @@
 * `EndpointError` - nobody could be asked at all.
 """
 
+from memenvs.endpoint.cache import ReplyCache
 from memenvs.endpoint.chat import ChatEndpoint
-from memenvs.endpoint.replies import KINDS, EndpointError, Failure, Message, Reply, ReplyCache, request_key
+from memenvs.endpoint.replies import KINDS, EndpointError, Failure, Message, Reply, request_key
 from memenvs.endpoint.settings import ChatSettings, chat_settings
 from memenvs.endpoint.usage import Usage
 

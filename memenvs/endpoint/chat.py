@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from memenvs.endpoint.limits import Clock
 from memenvs.endpoint.line import Line, line_to
-from memenvs.endpoint.replies import Failure, Message, Reply
+from memenvs.endpoint.replies import EndpointError, Failure, Message, Reply
 from memenvs.endpoint.settings import ChatSettings
 from memenvs.endpoint.usage import Usage
+from memenvs.endpoint.wire import Stop
+
+ENDING = 2.0
+"""Longest wait for requests that were cut off to end."""
 
 
 class ChatEndpoint:
@@ -56,7 +59,7 @@ class ChatEndpoint:
             SettingsError: the server lists none or several, or the client is not installed.
             EndpointError: the server cannot be asked.
         """
-        return self._line.model(threading.Event())
+        return self._line.model(Stop())
 
     def with_own_usage(self) -> ChatEndpoint:
         """The same line to the server, counted apart: for one agent, one table row, one chunk."""
@@ -76,19 +79,29 @@ class ChatEndpoint:
 
         Raises:
             SettingsError: no model is named, and the server lists none or several.
-            EndpointError: the cache's file failed.
+            EndpointError: the cache's file failed. What was answered is counted and remembered: the next call has it.
         """
         if not conversations:
             return []
-        line, stop = self._line, threading.Event()
+        line, stop = self._line, Stop()
         if len(conversations) == 1:
             return [line.ask(conversations[0], self.usage, stop)]
-        with ThreadPoolExecutor(min(self.settings.concurrency, len(conversations))) as pool:
-            asked = [pool.submit(line.ask, messages, self.usage, stop) for messages in conversations]
+        # Not in a "with": it would wait for all that is under way before an interrupt gets out.
+        pool = ThreadPoolExecutor(min(self.settings.concurrency, len(conversations)))
+        asked: list[Future[Reply | Failure]] = []
+        try:
+            asked += [pool.submit(line.ask, messages, self.usage, stop) for messages in conversations]
             try:
                 return [future.result() for future in asked]
-            except BaseException:
-                # Interrupted: what waits for a retry gives up, what is not begun is not.
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+            except EndpointError:
+                # What is under way will be paid for, so it is waited for and remembered; what is not begun is not.
+                pool.shutdown(cancel_futures=True)
                 raise
+        except BaseException:
+            # Interrupted: what waits gives up, what is under way is cut off.
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait([future for future in asked if not future.cancelled()], ENDING)
+            raise
+        finally:
+            pool.shutdown(wait=False)

@@ -4,8 +4,7 @@ The `openai` client sends. Its own retries are off: it repeats a request by coun
 Retry-After exceeds two minutes (openai 3.54, ``_base_client.py``; other versions have other bounds), takes a body that is no
 completion for one, and limits the silence between two bytes, not the time of a reply.
 
-* `connect` - the client.
-* `exchange` - one try.
+* `exchange`, `models` - one try.
 * `Fault` - how a try failed, and whether another makes sense.
 """
 
@@ -14,19 +13,15 @@ from __future__ import annotations
 import email.utils
 import json
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from memenvs.endpoint.replies import Message, Reply
-from memenvs.endpoint.settings import ChatSettings
-from memenvs.errors import SettingsError
+from memenvs.endpoint.wire import Stop, Try, Wire, transport
 
-CONNECT_SECONDS = 10.0
-"""Longest wait for a connection to be made."""
+INTERRUPTED = "the asker gave up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +42,19 @@ class Fault:
     """The same."""
 
 
-def connect(settings: ChatSettings) -> Any:
-    """An OpenAI client for a server.
-
-    Raises:
-        SettingsError: the client is not installed.
-    """
-    try:
-        import openai
-    except ImportError as error:
-        raise SettingsError("asking an endpoint needs the openai client: pip install -e '.[endpoint]'") from error
-    return openai.OpenAI(
-        base_url=settings.base_url,
-        api_key=os.environ.get(settings.api_key_env) or "none",
-        max_retries=0,
-        timeout=openai.Timeout(settings.timeout, connect=min(CONNECT_SECONDS, settings.timeout)),
-    )
-
-
 def exchange(
-    client: Any, model: str, parameters: Mapping[str, Any], messages: Sequence[Message], timeout: float
+    wire: Wire, model: str, parameters: Mapping[str, Any], messages: Sequence[Message], timeout: float, stop: Stop
 ) -> Reply | Fault:
-    """Send one request and read its reply."""
-    call = client.chat.completions.with_streaming_response.create
+    """Send one request and read its reply, in ``timeout`` seconds or until ``stop``."""
+    call = wire.client.chat.completions.with_streaming_response.create
     sent = [{name: _sendable(text) for name, text in message.items()} for message in messages]
     # What the client has no argument for goes along as it is.
-    return _whole(lambda: call(model=model, messages=sent, extra_body=dict(parameters)), timeout, _reply)
+    return _whole(wire, lambda: call(model=model, messages=sent, extra_body=dict(parameters)), timeout, stop, _reply)
 
 
-def models(client: Any, timeout: float) -> list[str] | Fault:
+def models(wire: Wire, timeout: float, stop: Stop) -> list[str] | Fault:
     """Names of the models that the server lists."""
-    return _whole(client.models.with_streaming_response.list, timeout, _names)
+    return _whole(wire, wire.client.models.with_streaming_response.list, timeout, stop, _names)
 
 
 def _sendable(text: Any) -> Any:
@@ -85,46 +62,75 @@ def _sendable(text: Any) -> Any:
     return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
-def _whole(send: Callable[[], Any], timeout: float, read: Callable[[Any], Any]) -> Any:
+Shown = Callable[[str, int], str]
+"""`Wire.shown`."""
+
+
+def _whole(wire: Wire, send: Callable[[], Any], timeout: float, stop: Stop, read: Callable[[Any, Shown], Any]) -> Any:
     """What ``read`` makes of the JSON that comes back, or a `Fault`."""
     import openai
 
-    # The client raises the transport's own errors while a body is read; its name depends on the client's version.
-    transports = tuple(sys.modules[name].HTTPError for name in ("httpx2", "httpx") if name in sys.modules)
-    end = time.monotonic() + timeout
-    parts: list[bytes] = []
-    try:
-        with send() as response:
-            for part in response.iter_bytes():
-                parts.append(part)
-                if time.monotonic() > end:
-                    return Fault("timeout", f"the reply was not complete after {timeout:g} seconds", True)
-    except openai.APIStatusError as error:
-        return _status(error)
-    except openai.APITimeoutError as error:
-        if "ConnectTimeout" in type(error.__cause__).__name__:
-            return Fault("connection", "no connection could be made in time", True)
-        return Fault("timeout", f"nothing came for {timeout:g} seconds", True)
-    except (openai.APIConnectionError, *transports) as error:
-        if "Timeout" in type(error).__name__:
-            return Fault("timeout", f"the reply stopped coming ({type(error).__name__})", True)
-        cause = error.__cause__ or error
-        return Fault("connection", f"{type(cause).__name__}: {cause}", True)
+    fault, parts = None, []
+    with wire.within(timeout, stop) as now:
+        try:
+            with send() as response:
+                parts.extend(response.iter_bytes())
+        except openai.APIStatusError as error:
+            if not now.cut:
+                fault = _status(
+                    error.status_code, wire.shown(error.response.text.strip(), 500), error.response.headers, error.code
+                )
+        # While a body is read the transport's own errors come through.
+        except (openai.APIConnectionError, transport().HTTPError) as error:
+            fault = None if now.cut else _broken(error, now, timeout, wire.shown)
+    if now.cut:
+        # A cut may also look like the end of a body.
+        return _cut(now, timeout, stop)
+    if fault is not None:
+        return fault
     body = b"".join(parts)
     try:
-        return read(json.loads(body))
+        return read(json.loads(body), wire.shown)
     except (ValueError, RecursionError):
-        return Fault("bad_body", f"expected a JSON body, got {body[:120]!r}", True)
+        shown = wire.shown(body.decode("utf-8", "replace"), 120)
+        return Fault("bad_body", f"expected a JSON body, got {shown!r}", True)
 
 
-def _status(error: Any) -> Fault:
-    # The body itself: the client quotes only bodies of OpenAI's own form.
-    status = error.status_code
-    said = f"status {status}, {error.response.text.strip()[:500] or 'without a text'}"
-    if status == 429 and getattr(error, "code", None) != "insufficient_quota":
-        return Fault("rate_limited", said, True, retry_after(error.response.headers))
+def _cut(now: Try, timeout: float, stop: Stop) -> Fault:
+    if stop.is_set():
+        return Fault("connection", INTERRUPTED, False)
+    response = now.response
+    if response is not None and response.status_code >= 400:
+        return _status(response.status_code, f"its text was not complete after {timeout:g} seconds", response.headers)
+    return Fault("timeout", f"the reply was not complete after {timeout:g} seconds", True)
+
+
+def _broken(error: Exception, now: Try, timeout: float, shown: Shown) -> Fault:
+    """The connection failed; what that means depends on how far it had come."""
+    cause = error.__cause__ or error
+    said = f"{type(cause).__name__}: {shown(str(cause), 500)}"
+    if now.response is not None:
+        if "Timeout" in type(cause).__name__:
+            return _cut(now, timeout, Stop())
+        if now.response.status_code >= 400:
+            return _status(now.response.status_code, f"its text broke off ({said})", now.response.headers)
+        # The server is there: retries are bounded by their count.
+        return Fault("bad_body", f"the reply broke off ({said})", True)
+    if "ConnectTimeout" in type(cause).__name__:
+        return Fault("connection", "no connection could be made in time", True)
+    if "Timeout" in type(cause).__name__:
+        return Fault("timeout", f"nothing came for {timeout:g} seconds", True)
+    # What cannot be sent today cannot be sent tomorrow.
+    lasting = (transport().LocalProtocolError, transport().UnsupportedProtocol)
+    return Fault("connection", said, isinstance(cause, transport().TransportError) and not isinstance(cause, lasting))
+
+
+def _status(status: int, text: str, headers: Mapping[str, str], code: Any = None) -> Fault:
+    said = f"status {status}, {text or 'without a text'}"
+    if status == 429 and code != "insufficient_quota":
+        return Fault("rate_limited", said, True, retry_after(headers))
     if status >= 500:
-        return Fault("server_error", said, True, retry_after(error.response.headers))
+        return Fault("server_error", said, True, retry_after(headers))
     return Fault("timeout" if status == 408 else "refused", said, status in (408, 409, 425))
 
 
@@ -142,24 +148,23 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _reply(body: Any) -> Reply | Fault:
+def _reply(body: Any, shown: Shown) -> Reply | Fault:
     """The reply in a completion."""
     if isinstance(body, dict) and body.get("error"):
-        # Some servers and routers send errors with status 200.
+        # Some servers and routers send errors with status 200, and their codes as numbers or as digits.
         error = body["error"]
         code = error.get("code") if isinstance(error, dict) else None
-        if code == 429:
-            return Fault("rate_limited", str(error)[:500], True)
-        refused = isinstance(code, int) and 400 <= code < 500
-        return Fault("refused" if refused else "server_error", str(error)[:500], not refused)
+        status = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) == 3 else 0
+        return _status(status if 400 <= status < 600 else 502, shown(str(error), 500), {})
     try:
         choice = body["choices"][0]
         message = choice["message"]
         text, reason = message.get("content"), choice.get("finish_reason") or "stop"
-        spent = body.get("usage") or {}
-        tokens = [spent.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (KeyError, IndexError, TypeError, AttributeError):
-        return Fault("bad_body", f"expected a chat completion, got {str(body)[:120]!r}", True)
+        return Fault("bad_body", f"expected a chat completion, got {shown(str(body), 120)!r}", True)
+    # A report that is none makes the reply no worse.
+    spent = body["usage"] if isinstance(body.get("usage"), dict) else {}
+    tokens = [spent.get(name) for name in ("prompt_tokens", "completion_tokens")]
     prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
     if isinstance(text, list):
         text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
@@ -173,8 +178,8 @@ def _reply(body: Any) -> Reply | Fault:
     return Reply(text, str(reason), prompt, completion)
 
 
-def _names(body: Any) -> list[str] | Fault:
+def _names(body: Any, shown: Shown) -> list[str] | Fault:
     try:
         return [str(entry["id"]) for entry in body["data"]]
     except (KeyError, TypeError):
-        return Fault("bad_body", f"expected a list of models, got {str(body)[:120]!r}", True)
+        return Fault("bad_body", f"expected a list of models, got {shown(str(body), 120)!r}", True)

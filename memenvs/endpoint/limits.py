@@ -54,23 +54,27 @@ class RateLimit:
         self._paused_until = 0.0
         self._lock = threading.Lock()
 
-    def begin(self, tokens: int, stop: threading.Event) -> Slot:
+    def begin(self, tokens: int, stop: threading.Event) -> Slot | None:
         """Wait for room, then take it.
 
         Args:
             tokens: estimate of the request's tokens.
-            stop: ends the waiting.
+            stop: ends the waiting; then nothing is taken.
+
+        Returns:
+            The place in the window, None where ``stop`` is set.
         """
-        while True:
+        while not stop.is_set():
             with self._lock:
                 now = self._clock.now()
                 wait = self._wait(now, tokens)
-                if wait <= 0 or stop.is_set():
+                if wait <= 0:
                     slot = Slot(now, tokens)
                     self._window.append(slot)
                     self._sum += tokens
                     return slot
             self._clock.wait(wait, stop)
+        return None
 
     def settle(self, slot: Slot, tokens: int) -> None:
         """Replace the estimate by what was reported."""

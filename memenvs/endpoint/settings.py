@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -64,10 +65,11 @@ class ChatSettings:
     def __post_init__(self) -> None:
         if isinstance(self.cache, str):
             object.__setattr__(self, "cache", Path(self.cache))
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        _check_address(self.base_url)
+        if re.fullmatch(r"[A-Za-z_]\w*", self.api_key_env, re.ASCII) is None:
             raise SettingsError(
-                f'base_url must be an address such as "http://127.0.0.1:8000/v1", got {self.base_url!r}'
+                "api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what came is none (and is not "
+                "shown, in case it is the key itself)"
             )
         for name, least in (("max_retries", 0), ("concurrency", 1), ("sample", 0)):
             whole(name, getattr(self, name), least)
@@ -79,11 +81,14 @@ class ChatSettings:
         for name in ("temperature", "price_in", "price_out"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name))
+        if self.temperature is not None:
+            # 0 and 0.0 are one temperature, and one key in the cache.
+            object.__setattr__(self, "temperature", float(self.temperature))
         reserved = sorted({"model", "messages", "temperature", "max_tokens", "stream", "n"} & set(self.extra))
         if reserved:
             raise SettingsError(f"extra must not hold {', '.join(reserved)}: these are settings of their own or fixed")
         try:
-            json.dumps(dict(self.extra))
+            json.dumps(dict(self.extra), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise SettingsError(f"extra must be JSON-able, got {self.extra!r}: {error}") from error
         if self.replay and self.cache is None:
@@ -102,6 +107,29 @@ class ChatSettings:
     def to_json(self) -> dict[str, Any]:
         """As JSON-able data, for results."""
         return asdict(self) | {"extra": dict(self.extra), "cache": None if self.cache is None else str(self.cache)}
+
+
+def _check_address(address: str) -> None:
+    expected = 'base_url must be an address such as "http://127.0.0.1:8000/v1"'
+    try:
+        parts = urlsplit(address)
+        host, port, user = parts.hostname, parts.port, "@" in parts.netloc
+    except ValueError as error:
+        # A part that was taken for the port may be a password.
+        shown = "" if "@" in address else f", got {address!r}: {error}"
+        raise SettingsError(f"{expected}{shown}") from None
+    if user:
+        raise SettingsError(
+            f"{expected}, without user or password before the host: addresses are written into results. Put the key into "
+            "OPENAI_API_KEY, or into the variable that api_key_env names"
+        )
+    blank = re.search(r"[\s\x00-\x1f\x7f\\]", address)
+    if parts.scheme not in ("http", "https") or not host or port == 0 or blank:
+        raise SettingsError(f"{expected}, got {address!r}")
+    if "?" in address or "#" in address:
+        raise SettingsError(
+            f"{expected}, without a query or fragment, got {parts.scheme}://{parts.netloc}{parts.path} with one"
+        )
 
 
 def _number(name: str, value: Any, above: bool = False) -> None:

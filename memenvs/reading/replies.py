@@ -13,13 +13,17 @@ from typing import Any
 
 from memenvs.memory.loose_json import loads_loose
 
-_FENCE = re.compile(r"^\s*```[\w-]*\s*\n?(.*?)\n?\s*```\s*$", re.DOTALL)
+_FENCE_TAG = re.compile(r"```[\w-]*")
+_OBJECT = re.compile(r'\{(?=[ \t\n\r]*")')
 _ANSWER_KEY = re.compile(r"[\"'“]?\banswer[\"'”]?\s*:", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:the |final )?answer(?: is)?\s*:\s*", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{")
 _EVIDENCE = ("evidence", "evidence_ids", "citations", "sources")
 _LABELS = ("icl", "pubmed", "builtin-label")
 _LABEL_PREFIX = re.compile(r"^\s*labels?\s*:\s*", re.IGNORECASE)
+# Bounds that no sensible reply reaches, so that reading takes time in proportion to its length: braces that open no JSON, how often
+# its length is read through for them, and lists and objects within each other.
+_TRIES, _SCANS, _DEPTH = 1000, 64, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,7 @@ def understand_reply(reply: str, items: int, question: str = "", source: str = "
         return Understood(None, (), False)
     found = next(_objects(reply), None)
     if found is None:
-        fenced = _FENCE.match(reply)
-        text = _PREFIX.sub("", fenced.group(1) if fenced else reply).strip()
+        text = _PREFIX.sub("", _unfenced(reply.strip())).strip()
         return Understood(_as_label(text, question, source), (), False)
     text = _text(found["answer"], numbered=source.startswith("recsys"))
     named = next((found[name] for name in _EVIDENCE if name in found), ())
@@ -60,34 +63,47 @@ def understand_reply(reply: str, items: int, question: str = "", source: str = "
     return Understood(_as_label(text, question, source), tuple(places), True)
 
 
+def _unfenced(text: str) -> str:
+    fenced = len(text) >= 6 and text.startswith("```") and text.endswith("```")
+    return _FENCE_TAG.sub("", text, count=1)[:-3].strip() if fenced else text
+
+
 def _objects(reply: str) -> Iterator[dict[str, Any]]:
     """The objects with a key "answer", exact ones first; keys in lower case."""
-    decoder, start = json.JSONDecoder(strict=False), reply.find("{")
-    while start >= 0:
+    decoder, found, tries, read = json.JSONDecoder(strict=False), _OBJECT.search(reply), 0, 0
+    while found and tries < _TRIES and read < _SCANS * len(reply):
         try:
-            value, end = decoder.raw_decode(reply, start)
-        except (ValueError, RecursionError):
-            end = start + 1
+            value, end = decoder.raw_decode(reply, found.start())
+        except json.JSONDecodeError as error:
+            tries, read = tries + 1, read + error.pos - found.start()
+            end = found.end()
+        except RecursionError:
+            break
         else:
             yield from _answering(value)
-        start = reply.find("{", end)
+        found = _OBJECT.search(reply, end)
     # Braces that are no JSON: only where the key stands in them.
-    for start in [found.start() for found in re.finditer(r"\{", reply)]:
-        if _ANSWER_KEY.search(reply, start):
-            try:
-                values = loads_loose(reply[start:])
-            except ValueError:
-                return
-            for value in values if isinstance(values, list) else [values]:
-                yield from _answering(value)
+    start = reply.find("{")
+    if start >= 0 and _ANSWER_KEY.search(reply, start):
+        try:
+            values = loads_loose(reply[start:])
+        except ValueError:
             return
+        for value in values if isinstance(values, list) else [values]:
+            yield from _answering(value)
 
 
 def _answering(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and _shallow(value, _DEPTH):
         lowered = {str(key).strip().lower(): entry for key, entry in value.items()}
         if "answer" in lowered:
             yield lowered
+
+
+def _shallow(value: Any, depth: int) -> bool:
+    """Whether at most ``depth`` lists and objects are within each other."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth >= 0 and all(_shallow(part, depth - 1) for part in inside)
 
 
 def _text(answer: Any, numbered: bool) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from memenvs.endpoint.replies import Reply, ReplyCache, request_key
+from memenvs.endpoint.cache import ReplyCache
+from memenvs.endpoint.replies import Reply, request_key
 from memenvs.errors import ScorerError
 from memenvs.scoring.published import Gold
 
