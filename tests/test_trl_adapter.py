@@ -1,10 +1,6 @@
-"""Fine-Mem on TRL's trainer: same loss as ours, groups across processes."""
+"""Fine-Mem on TRL's trainer: same loss as ours, however the rows are cut; failures; evaluation. One process."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,168 +9,197 @@ import torch
 pytest.importorskip("trl")
 pytest.importorskip("transformers")
 
-from trl import GRPOConfig
+from trl_program import arguments, small_settings
 
 from agents.language_model.policy import load_policy
-from agents.language_model.small import SmallSettings, make_small
-from memenvs.errors import SettingsError
-from memenvs.streams import load
+from memenvs.errors import MemenvsError, SettingsError
+from memenvs.testing import FailingReader
 from trainers.advantages import group_advantages
-from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.rows import TokenRow
-from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 from trainers.tokens.shared_prefix import row_log_probs
 from trainers.tokens.update import TokenObjective, UpdateSettings, log_prob_table
 from trainers.trl_adapter import MemoryGRPOTrainer
-
-ROOT = Path(__file__).parents[1]
+from trainers.trl_batch import make_batch, micro_batches, token_weights
+from trainers.trl_played import advantages
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     torch.set_num_threads(1)
-    own = LanguageModelSettings(message="sentences", task="", memory_tokens=48, max_tokens=12)
-    folder, data = tmp_path_factory.mktemp("small"), load("builtin", "train", T=4)
-    size = SmallSettings(hidden=32, layers=2, vocabulary=400)
-    make_small(folder, [data[i] for i in range(4)], own.prompt(EnvSettings(T=4)), size)
-    own = LanguageModelSettings(**{**own.__dict__, "model": str(folder)})
-    return TokenTrainSettings(env=EnvSettings(T=4), reward="finemem-cited", updates=2, group_size=4, lm=own)
+    return small_settings(tmp_path_factory.mktemp("small"))
 
 
-def arguments(folder, **given):
-    return GRPOConfig(**{
-        "output_dir": str(folder), "use_cpu": True, "bf16": False, "num_generations": 4, "per_device_train_batch_size": 4,
-        "max_steps": 1, "report_to": [], "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True,
-    } | given)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"), [("grpo", "sequence_mean"), ("dapo", "token_mean"), ("dr_grpo", "constant")]
-)
-def test_the_loss_of_a_batch_is_ours(settings, theirs, ours, tmp_path):
-    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, loss_type=theirs))
+def made_rows(count=6):
     rng = np.random.default_rng(1)
-    rows = [
+    return [
         TokenRow(
             tuple(rng.integers(5, 300, 7 + i).tolist()),
             tuple(rng.integers(5, 300, 1 + 2 * i).tolist()),
-            stream=i // 3,
+            advantage=float(rng.normal()),
+            stream=i // 4,
             step=i % 2,
         )
-        for i in range(6)
+        for i in range(count)
     ]
-    weights = rng.normal(size=6)
+
+
+def batch_of(trainer, rows, size, aggregation):
+    """As the trainer makes it of rollouts, from rows at hand."""
+    lengths, streams = [len(row.completion) for row in rows], [row.stream for row in rows]
+    counted = token_weights(lengths, streams, aggregation, trainer.memory_settings.lm.max_tokens)
+    pairs = [(row, row.advantage * weight) for row, weight in zip(rows, counted, strict=True)]
+    return make_batch(pairs, size, 0, torch.device("cpu"))
+
+
+def our_gradient(trainer, rows, slots):
+    """Loss and gradient of our own loop."""
     old = log_prob_table(trainer.model, rows)
-    weighted = [
-        TokenRow(
-            row.prompt,
-            row.completion,
-            tuple(values[: len(row.completion)].tolist()),
-            float(weight),
-            row.stream,
-            row.step,
-        )
-        for row, values, weight in zip(rows, old, weights, strict=True)
+    drawn = [
+        replace(row, old=tuple(values[: len(row.completion)].tolist())) for row, values in zip(rows, old, strict=True)
     ]
-    slots = Slots(aggregation=ours).filled
-    trainer.policy.lm.model.eval()
-    objective = TokenObjective(slots, weighted, UpdateSettings(max_tokens=12))
-    new = [row_log_probs(trainer.model, [row])[0] for row in rows]
-    wanted = -objective(new, list(range(6)), None, None)
-    gradient = torch.autograd.grad(wanted, list(trainer.model.parameters()))
+    trainer.model.eval()
+    objective = TokenObjective(slots, drawn, UpdateSettings(max_tokens=12))
+    loss = -objective([row_log_probs(trainer.model, [row])[0] for row in rows], list(range(len(rows))), None, None)
+    return float(loss.detach()), torch.autograd.grad(loss, list(trainer.model.parameters()))
+
+
+def flat(parts):
+    return torch.cat([part.detach().flatten() for part in parts])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Slots(aggregation="token_mean"), Slots(aggregation="sequence_mean"), Slots(aggregation="constant"),
+        Slots(aggregation="length", ratio="gspo"), Slots(aggregation="prompt_mean"), Slots(ratio="gspo"), Slots(ratio="loop"),
+        Slots(ratio="cispo", cap="absolute", clip_high=5.0, aggregation="prompt_mean"),
+    ],
+)  # fmt: skip
+def test_the_loss_of_a_batch_is_ours_however_it_is_cut(settings, method, tmp_path):
+    settings = replace(settings, slots=method, lm=replace(settings.lm, micro_batch=2))
+    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path))
+    rows = made_rows()
+    wanted, gradient = our_gradient(trainer, rows, method.filled)
+    trainer.create_optimizer()
+    trainer.model.train()
     trainer.current_gradient_accumulation_steps = 1
-    batch = trainer.batch(list(zip(rows, weights.tolist(), strict=True)))
-    found = trainer._compute_loss(trainer.model.train(), batch)
-    assert float(found.detach()) == pytest.approx(float(wanted.detach()), abs=1e-4)
+    widths = []
+    compute = trainer._compute_loss
+    trainer._compute_loss = lambda model, part: widths.append(tuple(part["prompt_ids"].shape)) or compute(model, part)
+    # One row is empty, as where another process has more.
+    found = trainer.training_step(trainer.model, batch_of(trainer, rows, 7, str(method.filled.aggregation)))
+    assert [count for count, _ in widths] == [2, 2, 2, 1]
+    assert widths[0][1] < widths[-1][1]  # each is padded to its own longest
+    assert float(found) == pytest.approx(wanted, abs=1e-4)
     # At the weights that drew the tokens every ratio is 1, so the loss says little; its gradient says all.
-    theirs = torch.autograd.grad(found, list(trainer.model.parameters()))
-    one, other = (torch.cat([part.flatten() for part in parts]) for parts in (gradient, theirs))
+    one, other = flat(gradient), flat([parameter.grad for parameter in trainer.model.parameters()])
     assert (one - other).norm() < 1e-4 * one.norm()
     assert one.norm() > 1e-3
 
 
+def test_micro_batches_hold_every_row_once_without_the_others_padding():
+    rows = [TokenRow((5, 6), (7,)), TokenRow((5,), (7, 8, 9)), TokenRow((5, 6, 7, 8), (9,))]
+    batch = make_batch([(row, 1.0 + i) for i, row in enumerate(rows)], 4, 0, torch.device("cpu"))
+    assert batch["completion_mask"].sum(1).tolist() == [1, 3, 1, 0]
+    assert batch["prompt_ids"][1].tolist() == [0, 0, 0, 5]
+    parts = micro_batches(batch, 2)
+    assert [part["advantages"].tolist() for part in parts] == [[0.0, 1.0], [2.0, 3.0]]
+    assert parts[0]["prompt_ids"].tolist() == [[0, 0], [5, 6]]
+    assert parts[0]["completion_mask"].tolist() == [[0], [1]]
+    assert parts[1]["completion_ids"].tolist() == [[7, 8, 9], [9, 0, 0]]
+
+
 def test_a_rollouts_steps_are_rows_with_prompts_of_their_own(settings, tmp_path):
     trainer = MemoryGRPOTrainer(settings, arguments(tmp_path))
-    rows, played = trainer.play([7, 7, 9], first=4)
+    rows, played = trainer.play([7, 7, 9], first=6)
     assert [len(own) for own in rows] == [4, 4, 4]
-    assert [one.number for one in played] == [4, 5, 6]
+    assert [one.number for one in played] == [6, 7, 8]
     assert rows[0][0].prompt == rows[1][0].prompt != rows[2][0].prompt
     assert all(len(row.completion) <= 12 for own in rows for row in own)
     table = trainer.advantages(played)
     wanted = group_advantages(np.array([one.rewards for one in played[:2]]), group="step")
-    np.testing.assert_allclose([table[4], table[5]], wanted, atol=1e-9)
-    assert table[6] == (0.0,) * 4  # alone in its group
+    np.testing.assert_allclose([table[6], table[7]], wanted, atol=1e-9)
+    assert table[8] == (0.0,) * 4  # alone in its group
+    with pytest.raises(MemenvsError, match="share one stream"):
+        advantages(played, settings.slots.filled, 3)
 
 
-def test_rows_that_do_not_divide_are_filled_up_with_empty_ones(settings, tmp_path):
-    trainer = MemoryGRPOTrainer(
-        settings, arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2)
-    )
-    batch = trainer.batch([(TokenRow((5, 6), (7,)), 1.0), (TokenRow((5,), (7, 8)), 2.0), (TokenRow((5,), (9,)), 3.0)])
-    assert batch["completion_mask"].sum(1).tolist() == [1, 2, 1, 0]
-    assert batch["prompt_ids"][0].tolist() == [5, 6]
-    assert batch["prompt_mask"].tolist()[1] == [0, 1]
-    assert batch["advantages"].tolist() == [1.0, 2.0, 3.0, 0.0]
-    assert float(batch["num_items_in_batch"]) == 4
-
-
-def test_training_moves_the_model_and_keeps_how_it_is_asked(settings, tmp_path):
+def test_training_plays_the_streams_of_our_loop_and_moves_the_model(settings, tmp_path):
     class Paid(MemoryGRPOTrainer):
         """Random messages may all be worth the same; here the first rollout of a group is worth more."""
 
         def advantages(self, played):
+            streams.append({one.stream for one in played})
             return {one.number: (1.0 if one.number == 0 else -1.0,) * 4 for one in played}
 
-    trainer = Paid(settings, arguments(tmp_path, learning_rate=1e-3))
-    before = torch.cat([parameter.detach().clone().flatten() for parameter in trainer.model.parameters()])
+    from trainers.slots.sampling import Uniform
+
+    streams = []
+    trainer = Paid(replace(settings, learning_rate=1e-3), arguments(tmp_path))
+    before = flat(trainer.model.parameters()).clone()
     trainer.train()
-    after = torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()])
+    assert streams == [set(Uniform(settings.seed).streams(update, 1)) for update in range(2)]
     line = trainer.state.log_history[0]
     assert 0 <= line["r_global"] <= 1
     assert line["failures"] == 0
     assert line["grad_norm"] > 0
-    assert (after != before).any()
+    assert (flat(trainer.model.parameters()) != before).any()
     trainer.save_model(str(tmp_path / "saved"))
     assert load_policy(tmp_path / "saved").prompt == trainer.policy.prompt
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"beta": 0.04}, "beta must be 0"),
-        ({"num_iterations": 2}, "num_iterations must be 1"),
-        ({"num_generations": 2}, "group_size 4 and num_generations 2"),
-    ],
-)
-def test_what_the_rows_do_not_carry_is_refused(settings, given, told, tmp_path):
-    with pytest.raises(SettingsError, match=told):
-        MemoryGRPOTrainer(settings, arguments(tmp_path, **given))
+def test_failed_rollouts_teach_nothing_and_end_nothing(settings, tmp_path):
+    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, max_grad_norm=0.0))
+    inputs = [{"seed": 3}] * 4
+    trainer.play([3] * 4, 0)  # makes the environments
+    for env in trainer._envs[:2]:
+        env.unwrapped.reader = FailingReader()
+    trainer.advantages = lambda played: {one.number: (1.0 + one.number,) * 4 for one in played}
+    batch = trainer._generate_and_score_completions(inputs)
+    assert len(batch["advantages"]) == 8
+    assert trainer._metrics["train"]["failures"] == [2.0]
+    # Those left count as a batch of their own: token_mean over the tokens of two rollouts.
+    counted = {number: batch["advantages"][4 * i : 4 * i + 4] / (1.0 + number) for i, number in enumerate((2, 3))}
+    tokens = batch["completion_mask"].sum()
+    for found in counted.values():
+        torch.testing.assert_close(found, torch.full((4,), 1.0 / float(tokens)))
+    for env in trainer._envs:
+        env.unwrapped.reader = FailingReader()
+    trainer._metrics["train"].clear()
+    before = flat(trainer.model.parameters()).clone()
+    trainer.train()  # all rollouts of all updates
+    assert trainer.state.global_step == 2
+    assert trainer.state.log_history[0]["failures"] == 4.0
+    assert "r_global" not in trainer.state.log_history[0]
+    assert (flat(trainer.model.parameters()) == before).all()
 
 
-def test_slots_that_need_more_than_rewards_are_refused(settings, tmp_path):
-    settings = TokenTrainSettings(**{**settings.__dict__, "slots": Slots(group="tag")})
-    with pytest.raises(SettingsError, match="step, trajectory, pooled, state"):
-        MemoryGRPOTrainer(settings, arguments(tmp_path))
+def test_evaluation_plays_held_out_streams_and_counts_failures(settings, tmp_path):
+    settings = replace(settings, updates=1, eval_streams=3)
+    given = arguments(
+        tmp_path, eval_strategy="steps", eval_steps=1, per_device_eval_batch_size=2, num_generations_eval=1
+    )
+    trainer = MemoryGRPOTrainer(settings, given)
+    trainer.train()
+    (line,) = [line for line in trainer.state.log_history if "eval_r_global" in line]
+    assert 0 <= line["eval_r_global"] <= 1
+    assert line["eval_failures"] == 0
+    ids = {env.unwrapped.record.stream_id for env in trainer._heldout}
+    assert ids == {settings.make_heldouts(1)[0].unwrapped.dataset[i].id for i in (1, 2)}
+    trainer._heldout[1].unwrapped.reader = FailingReader()
+    told = trainer.evaluate()
+    assert told["eval_failures"] == 1
+    assert not np.isnan(told["eval_r_global"])
+    with pytest.raises(SettingsError, match="eval_data"):
+        trainer.evaluate(trainer.train_dataset)
 
 
-@pytest.mark.slow
-def test_two_processes_share_the_group_of_a_stream(settings, tmp_path):
-    # accelerate 1.15 launches one process for --cpu --num_processes 2 (it leaves several to MPI); its own launcher of several is
-    # torch's.
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone",
-        str(ROOT / "tests" / "trl_program.py"), settings.lm.model, str(tmp_path),
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"process{i}.json").read_text()) for i in range(2))
-    assert first["told"] == second["told"]
-    assert first["weights"] == second["weights"]
-    for told in first["told"]:
-        assert sorted(map(int, told["rewards"])) == [0, 1, 2, 3]
-        assert len({row[0] for row in told["rewards"].values()}) == 1
-        numbers = sorted(told["rewards"])
-        wanted = group_advantages(np.array([told["rewards"][n][1:] for n in numbers]), group="step")
-        np.testing.assert_allclose([told["advantages"][n] for n in numbers], wanted, atol=1e-6)
+def test_adapters_are_trained_and_nothing_else(settings, tmp_path):
+    trainer = MemoryGRPOTrainer(replace(settings, lm=replace(settings.lm, lora_rank=2)), arguments(tmp_path))
+    trained = [name for name, parameter in trainer.model.named_parameters() if parameter.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    trainer.advantages = lambda played: {one.number: (1.0 + one.number,) * 4 for one in played}
+    trainer.train()
+    assert trainer.state.log_history[0]["grad_norm"] > 0

@@ -12,8 +12,8 @@ Under accelerate: ``accelerate launch --num_processes 2 my_script.py``. See docs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import gymnasium as gym
@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
+from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import pad
 
 from agents.base import View
 from agents.language_model.model import CausalLM
@@ -30,91 +30,93 @@ from agents.language_model.policy import LanguageModelPolicy
 from agents.language_model.sampling import SamplingSettings
 from agents.language_model.spoken import spoken
 from memenvs.errors import MemenvsError, SettingsError
+from trainers.evaluation import EpisodeScore, mean_r_global, memory_share
 from trainers.slots.choices import resolve
-from trainers.slots.types import Scored
+from trainers.slots.sampling import seed_pool
+from trainers.tokens.parts import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
-from trainers.update import advantage_settings
-
-GROUPS = ("step", "trajectory", "pooled", "state")
-"""Values of the group slot that need rewards and states alone, which are what the processes tell each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One rollout, without what training does not read."""
-
-    stream: int
-    """Seed of the stream."""
-    number: int
-    """Of the rollout among all rows of all processes."""
-    rewards: tuple[float, ...]
-    """Per step; NaN in each where a reading failed."""
-    outcome: float
-    """r_global; NaN where a reading failed."""
-    states: tuple[str, ...]
-    """Digest before each step."""
+from trainers.trl_batch import make_batch, micro_batches
+from trainers.trl_played import PerStep, Played, advantages, rewards_of, weights
+from trainers.trl_settings import apply_to, check_settings
 
 
 class MemoryGRPOTrainer(GRPOTrainer):
     """GRPOTrainer whose batches are episodes.
 
     Args:
-        settings: model, environment, reward, and the slots group and advantage; the loss is TRL's (``args.loss_type``).
-        args: TRL's. ``per_device_train_batch_size`` and ``num_generations`` count rollouts, and ``max_completion_length`` is the
-            longest message. A gradient step forwards ``per_device_train_batch_size`` x T rows.
+        settings: what is learnt and how the loss is made; `trainers.trl_settings` says what becomes of each field.
+        args: how it is run. ``per_device_train_batch_size`` and ``num_generations`` count rollouts. Written to: where both know a
+            setting, it is ours that counts.
         settings_of_trainer: further arguments of GRPOTrainer, such as ``peft_config`` and ``callbacks``.
 
-    Every process must play streams of the same number of steps where generation is a joint one (FSDP, ZeRO-3, a vLLM server);
-    under plain data parallelism it need not.
-
     Raises:
-        SettingsError: slots, or settings of TRL, that this adapter cannot serve.
+        SettingsError: settings, or settings of TRL, that this adapter cannot serve.
         DataError: there is no such model.
     """
 
     def __init__(self, settings: TokenTrainSettings, args: GRPOConfig, **settings_of_trainer: Any) -> None:
-        self._slots = settings.slots.filled
-        if self._slots.group not in GROUPS or self._slots.mix != "sum" or self._slots.judge != "scorer":
+        self._slots = check_settings(settings)
+        apply_to(args, settings, self._slots)
+        if unread := [
+            name for name in ("train_dataset", "eval_dataset", "reward_funcs") if name in settings_of_trainer
+        ]:
             raise SettingsError(
-                f"TRL's trainer takes the groups {', '.join(GROUPS)}, the mix sum and the judge scorer; got "
-                f"{self._slots.group!r}, {self._slots.mix!r} and {self._slots.judge!r}"
+                f"{' and '.join(unread)} would not be read: settings.env and settings.reward say what is played"
             )
-        _check(settings, args)
         own = settings.lm
         lm = CausalLM.from_pretrained(own.model, own.dtype, "cpu")
+        if own.lora_rank is not None:
+            if "peft_config" in settings_of_trainer:
+                raise SettingsError("lora_rank and peft_config are both given; leave one out")
+            torch.manual_seed(settings.seed)  # adapters begin at random
+            lm.model = adapted(lm.model, own.lora_rank)
         sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
         self.memory_settings = settings
         self.policy = LanguageModelPolicy(lm, own.prompt(settings.env), sampling, own.batch)
-        self.config = args
+        self._group, self._parts = settings.group_size, args.gradient_accumulation_steps
         self._envs: list[gym.Env[Any, Any]] = []
-        args.remove_unused_columns = False
-        args.temperature, args.top_p, args.max_completion_length = own.temperature, own.top_p, own.max_tokens
-        args.seed, args.num_train_epochs = settings.seed, 1  # every stream once
-        streams = settings.updates * settings.streams
-        seeds = np.random.default_rng([settings.seed, 0]).choice(2**31, streams, replace=False).tolist()
+        evaluated = args.eval_strategy != "no"
+        self._heldout = settings.make_heldouts(args.per_device_eval_batch_size) if evaluated else []
+        pool = None if settings.pool is None else seed_pool(settings.seed, settings.pool)
+        sampler = resolve("sampler", str(self._slots.sampler))(seed=settings.seed, pool=pool)
+        seeds = [seed for update in range(settings.updates) for seed in sampler.streams(update, settings.streams)]
         super().__init__(
             model=lm.model,
             reward_funcs=[_paid_elsewhere],
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [f"stream {seed}" for seed in seeds], "seed": seeds}),
+            # Only its presence is looked at; see `evaluate`.
+            eval_dataset=Dataset.from_dict({"prompt": ["held-out streams"]}) if evaluated else None,
             processing_class=lm.tokenizer,
             **settings_of_trainer,
         )
+        self.joint = bool(self.use_vllm or self.is_fsdp_enabled or self._dist.is_zero3) and args.world_size > 1
+        """Whether the processes generate together, so that each has to call as often as the others, with as many prompts."""
 
     def _generate_and_score_completions(self, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """In place of TRL's: episodes instead of completions, a row per step. Returns what TRL's loss reads."""
         first = self.accelerator.process_index * len(inputs)
         rows, played = self.play([int(entry["seed"]) for entry in inputs], first)
-        every = [Played(*fields) for fields in gather_object([_fields(one) for one in played])]
+        every: list[Played] = gather_object(played)
         table = self.advantages(every)
-        weighted = [
-            [(row, table[one.number][step]) for step, row in enumerate(own)]
+        counted = weights(every, self._slots, self._group, self.memory_settings.lm.max_tokens)
+        weighted = {
+            one.number: [
+                (row, table[one.number][step] * counted[one.number][step])
+                for step, row in enumerate(own)
+                if table[one.number][step]  # without a penalty a row of advantage 0 adds nothing
+            ]
             for one, own in zip(played, rows, strict=True)
-            if not np.isnan(one.outcome)  # a failed rollout teaches nothing
-        ]
-        self._log(every, rows)
-        return self.batch([pair for own in weighted for pair in own])
+            if not one.failed
+        }
+        self._log(every)
+        # The rows of each process, of which all get as many: a gradient step is a joint one, too.
+        most = max(gather_object([sum(map(len, weighted.values()))]))
+        parts = self._parts
+        size = parts * max(1, -(-most // parts))
+        mine = [pair for own in weighted.values() for pair in own]
+        return make_batch(mine, size, self.policy.lm.tokenizer.pad_token_id, self.accelerator.device)
 
     def play(self, seeds: Sequence[int], first: int) -> tuple[list[list[TokenRow]], list[Played]]:
         """Play one rollout per seed, all in lock-step.
@@ -132,120 +134,140 @@ class MemoryGRPOTrainer(GRPOTrainer):
         while len(self._envs) < len(seeds):
             self._envs += self.memory_settings.make_envs()
         envs = self._envs[: len(seeds)]
-        views = [View.of(*env.reset(seed=seed)) for env, seed in zip(envs, seeds, strict=True)]
-        rows: list[list[TokenRow]] = [[] for _ in seeds]
-        states: list[list[str]] = [[] for _ in seeds]
-        infos: list[dict[str, Any]] = [{} for _ in seeds]
-        active = list(range(len(seeds)))
-        while active:
+        rows, states, infos = self._episodes(
+            envs, [env.reset(seed=seed) for env, seed in zip(envs, seeds, strict=True)]
+        )
+        return rows, [
+            Played(
+                seed,
+                first + i,
+                *rewards_of(env, info, len(own)),
+                tuple(before),
+                tuple(len(row.completion) for row in own),
+            )
+            for i, (seed, env, info, own, before) in enumerate(zip(seeds, envs, infos, rows, states, strict=True))
+        ]
+
+    def _episodes(
+        self, envs: Sequence[gym.Env[Any, Any]], starts: Sequence[tuple[Any, dict[str, Any]]]
+    ) -> tuple[list[list[TokenRow]], list[list[str]], list[dict[str, Any]]]:
+        """Rows [episode][T], digests before each step, and the last info of each episode."""
+        views = [View.of(*start) for start in starts]
+        rows: list[list[TokenRow]] = [[] for _ in envs]
+        states: list[list[str]] = [[] for _ in envs]
+        infos = [dict(info) for _, info in starts]
+        active = list(range(len(envs)))
+        while count := self._most(len(active)):
             prompts = [self.policy.tokens(views[i]) for i in active]
-            found, _ = self._generate_single_turn([list(prompt) for prompt in prompts], None, {}, 1)
+            found = self._sample(prompts, count)
             going = []
             for i, prompt, completion in zip(active, prompts, found, strict=True):
-                rows[i].append(TokenRow(prompt, tuple(completion), (), 0.0, seeds[i], len(rows[i])))
+                rows[i].append(TokenRow(prompt, tuple(completion), step=len(rows[i])))
                 states[i].append(envs[i].unwrapped.digest())  # type: ignore[attr-defined]
-                message = spoken(self.policy.lm.decode(completion))
-                observation, _, done, _, infos[i] = envs[i].step(message)
+                observation, _, done, _, infos[i] = envs[i].step(spoken(self.policy.lm.decode(completion)))
                 views[i] = View.of(observation, infos[i])
                 if not done:
                     going.append(i)
             active = going
-        return rows, [
-            Played(seed, first + i, *_rewards(env, info, len(own)), tuple(before))
-            for i, (seed, env, info, own, before) in enumerate(zip(seeds, envs, infos, rows, states, strict=True))
-        ]
+        return rows, states, infos
 
-    def advantages(self, played: Sequence[Played]) -> dict[int, tuple[float, ...]]:
-        """Advantage per step of each rollout, by its number; the rollouts of a stream are its group."""
-        by_stream: dict[int, list[Played]] = {}
-        for one in sorted(played, key=lambda one: one.number):
-            by_stream.setdefault(one.stream, []).append(one)
-        groups = list(by_stream.values())
-        scored = [
-            Scored(
-                np.array([one.rewards for one in group]),
-                np.array([one.outcome for one in group]),
-                tuple(one.states for one in group),
-            )
-            for group in groups
-        ]
-        numbers = advantage_settings(self._slots)
-        baselines = [resolve("group", str(self._slots.group))(table, numbers) for table in scored]
-        tables = resolve("advantage", str(self._slots.advantage))(scored, baselines, numbers)
-        return {
-            one.number: tuple(map(float, row))
-            for group, table in zip(groups, tables, strict=True)
-            for one, row in zip(group, table, strict=True)
-        }
+    def _most(self, active: int) -> int:
+        """How many prompts are generated for now: as many as in the process that has most, where they generate together."""
+        return max(gather_object([active])) if self.joint else active
 
-    def batch(self, weighted: Sequence[tuple[TokenRow, float]]) -> dict[str, Any]:
-        """Rows as TRL's loss reads them: prompts padded on the left, completions on the right, one advantage per row."""
-        # TRL cuts the rows into equal parts and drops what is left; empty rows fill the last part up.
-        missing = -len(weighted) % int(self.config.steps_per_generation or 1)
-        device, fill = self.accelerator.device, self.policy.lm.tokenizer.pad_token_id
-        prompts = [torch.tensor(row.prompt) for row, _ in weighted] + [torch.tensor([fill])] * missing
-        completions = [torch.tensor(row.completion) for row, _ in weighted] + [torch.tensor([fill])] * missing
-        written = [torch.ones_like(tokens) for tokens in completions[: len(weighted)]]
-        written += [torch.zeros_like(tokens) for tokens in completions[len(weighted) :]]
-        count = torch.tensor(float(sum(int(tokens.sum()) for tokens in written)), device=device)
-        return {
-            "prompt_ids": pad(prompts, fill, "left").to(device),
-            "prompt_mask": pad([torch.ones_like(tokens) for tokens in prompts], 0, "left").to(device),
-            "completion_ids": pad(completions, fill, "right").to(device),
-            "completion_mask": pad(written, 0, "right").to(device),
-            "advantages": torch.tensor([weight for _, weight in weighted] + [0.0] * missing, device=device),
-            "num_items_in_batch": self.accelerator.gather(count).sum(),
+    def _sample(self, prompts: Sequence[tuple[int, ...]], count: int) -> list[list[int]]:
+        """A message for each prompt, in token ids; short prompts whose messages nobody reads make them ``count``."""
+        padding = [[self.policy.lm.tokenizer.pad_token_id]] * (count - len(prompts))
+        every = [list(prompt) for prompt in prompts] + padding
+        found: list[list[int]] = []
+        for start in range(0, count, self.policy.batch):
+            found += self._generate_single_turn(every[start : start + self.policy.batch], None, {}, 1)[0]
+        return found[: len(prompts)]
+
+    def advantages(self, played: Sequence[Played]) -> PerStep:
+        """Advantage per step of each rollout of all processes."""
+        return advantages(played, self._slots, self._group)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward over micro-batches, which add up to TRL's step; memory is that of one of them."""
+        *before, last = micro_batches(self._prepare_inputs(inputs), self.memory_settings.lm.micro_batch)
+        loss = torch.zeros((), device=self.accelerator.device)
+        for part in before:
+            with self._going_on(model):
+                loss = loss + Trainer.training_step(self, model, part, num_items_in_batch)
+        return loss + super().training_step(model, last, num_items_in_batch)
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        """TRL's, but for what is prepared already: a micro-batch."""
+        return generation_batch if isinstance(generation_batch, dict) else super()._prepare_inputs(generation_batch)
+
+    @contextmanager
+    def _going_on(self, model: Any) -> Iterator[None]:
+        """A backward pass after which others come: DeepSpeed takes no step, and plain data parallelism exchanges no gradient."""
+        state, sharded = self.accelerator.gradient_state, self.is_fsdp_enabled or self.is_deepspeed_enabled
+        ends = state.sync_gradients
+        state._set_sync_gradients(False)
+        # Where gradients are sharded, leaving out the exchange would keep whole ones in memory.
+        with nullcontext() if sharded else self.accelerator.no_sync(model):
+            yield
+        state._set_sync_gradients(ends)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Play held-out streams, once each, sampled as in training: settings.eval_streams of settings.eval_data.
+
+        Args:
+            eval_dataset: must be None.
+            ignore_keys: not read.
+            metric_key_prefix: of the names.
+
+        Returns:
+            ``eval_r_global`` (mean over streams whose reader did not fail), ``eval_memory_share``, ``eval_failures``.
+
+        Raises:
+            SettingsError: a data set is given, or no held-out data is known.
+        """
+        if eval_dataset is not None:
+            raise SettingsError("held-out streams are those of settings.eval_data; set eval_data and eval_streams")
+        self._heldout = self._heldout or self.memory_settings.make_heldouts(self.args.per_device_eval_batch_size)
+        envs, world = self._heldout, self.accelerator.num_processes
+        known = len(envs[0].unwrapped.dataset)  # type: ignore[attr-defined]
+        streams = list(range(min(self.memory_settings.eval_streams, known)))
+        model = self.policy.lm.model
+        training = model.training
+        model.eval()
+        scores: list[EpisodeScore] = []
+        for start in range(0, len(streams), world * len(envs)):
+            # The processes go through as many rounds, in the last of them perhaps without a stream.
+            mine = streams[start : start + world * len(envs)][self.accelerator.process_index :: world]
+            playing = envs[: len(mine)]
+            starts = [env.reset(seed=0, options={"stream": i}) for env, i in zip(playing, mine, strict=True)]
+            self._episodes(playing, starts)
+            scores += [EpisodeScore.of(env.unwrapped.record) for env in playing]  # type: ignore[attr-defined]
+        scores = gather_object(scores)
+        metrics = {
+            f"{metric_key_prefix}_r_global": mean_r_global(scores),
+            f"{metric_key_prefix}_memory_share": memory_share(scores),
+            f"{metric_key_prefix}_failures": float(sum(score.failure is not None for score in scores)),
         }
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        model.train(training)
+        return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """TRL's checkpoint, and how the model is asked, so that ``lm:FOLDER`` asks it as it was trained."""
         super()._save(output_dir, state_dict)
         self.policy.save_prompt(output_dir or str(self.args.output_dir))
 
-    def _log(self, played: Sequence[Played], rows: Sequence[Sequence[TokenRow]]) -> None:
-        metrics = self._metrics["train" if self.policy.lm.model.training else "eval"]
-        whole = [one for one in played if not np.isnan(one.outcome)]
+    def _log(self, played: Sequence[Played]) -> None:
+        metrics, whole = self._metrics["train"], [one for one in played if not one.failed]
         metrics["failures"].append(float(len(played) - len(whole)))
         if whole:
             metrics["r_global"].append(float(np.mean([one.outcome for one in whole])))
             metrics["step_reward"].append(float(np.mean([np.mean(one.rewards) for one in whole])))
-        metrics["completions/mean_length"].append(float(np.mean([len(row.completion) for own in rows for row in own])))
-
-
-def _check(settings: TokenTrainSettings, args: GRPOConfig) -> None:
-    """Refuse what would be ignored, or what TRL's loss would look for in vain."""
-    own = settings.lm
-    wrong = {
-        "name a model": not own.model,
-        "lora_rank is TRL's here: pass peft_config": own.lora_rank is not None,
-        "there is no warm start here: run memenvs train --agent lm --updates 1 first, or load a warm model": own.warm_start
-        is not None,
-        f"group_size {settings.group_size} and num_generations {args.num_generations} must be equal": settings.group_size
-        != args.num_generations,
-        "beta must be 0: the rows carry no log-probabilities of a reference": args.beta != 0,
-        "num_iterations must be 1 and steps_per_generation at most gradient_accumulation_steps: the rows carry no old "
-        "log-probabilities, so a second pass would have no ratio": args.num_iterations != 1
-        or int(args.steps_per_generation or 1) > args.gradient_accumulation_steps,
-        "with vLLM set vllm_importance_sampling_correction=False: the rows carry no ratios for it": args.use_vllm
-        and args.vllm_importance_sampling_correction,
-    }
-    if found := [told for told, is_wrong in wrong.items() if is_wrong]:
-        raise SettingsError(f"TRL's trainer cannot be used so: {'; '.join(found)}")
-
-
-def _rewards(env: gym.Env[Any, Any], info: Mapping[str, Any], T: int) -> tuple[tuple[float, ...], float]:
-    """Per-step rewards and r_global of a finished episode, NaN where a reading failed."""
-    record = env.unwrapped.record  # type: ignore[attr-defined]
-    rewards = tuple(map(float, info.get("step_rewards", ())))
-    if len(rewards) != T:
-        raise MemenvsError(f"expected a reward wrapper that tells {T} per-step rewards, got {len(rewards)}")
-    if record.failure is not None or np.isnan(rewards).any():
-        return (float("nan"),) * T, float("nan")
-    return rewards, float(record.r_global)
-
-
-def _fields(one: Played) -> tuple[Any, ...]:
-    return one.stream, one.number, one.rewards, one.outcome, one.states
+        metrics["completions/mean_length"].append(float(np.mean([n for one in played for n in one.tokens])))
 
 
 def _paid_elsewhere(prompts: list[Any], **columns: Any) -> list[float | None]:
