@@ -36,15 +36,15 @@ def train_lm(
         memenvs train --agent lm --model path/to/model --resume auto
 
     Rollouts on eight workers of a Ray cluster, each with a GPU where this machine has one; adapters, so that little travels:
-        memenvs train --agent lm --model path/to/model --lora-rank 16 --streams 8 --workers 8 --ray auto
+        memenvs train --agent lm --model path/to/model --lora-rank 16 --streams 8 --batch 8 --workers 8 --ray auto
 
     Args:
         settings: the run.
         out: folder for settings.json, metrics.csv, TensorBoard events, checkpoints (the model in each, as transformers loads it)
             and result.json.
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
-        workers: Ray processes that play the rollouts, at most one per stream of an update; 0 for this one. Each holds the model,
-            and gets the weights that training moves once per update.
+        workers: Ray processes that play the rollouts, 0 for this one; at most one for the streams that fit into a batch. Each holds
+            the model, and gets the weights that training moves once per update.
         ray: the Ray cluster that the workers belong to: auto, or its head's host:port. This machine, if not given.
     """
     from rich.console import Console
