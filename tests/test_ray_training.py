@@ -99,5 +99,6 @@ def test_a_language_model_is_trained_on_workers_as_without(node, tmp_path):
     make_small(tmp_path / "m", [data[i] for i in range(4)], prompt, SmallSettings(hidden=32, layers=2, vocabulary=400))
     chosen = ["--agent", "lm", "--model", tmp_path / "m", "--message", "sentences", "--task", "", "--memory-tokens", 48]
     chosen += ["--max-tokens", 12, "--device", "cpu", "--learning-rate", "1e-3", "--reward", "finemem-cited"]
+    chosen += ["--batch", 3]  # one stream is a job
     chosen += ["--lora-rank", 2]  # all weights: tests/test_ray_rollouts.py
     assert train(tmp_path / "2", *chosen, "--workers", 2) == train(tmp_path / "0", *chosen)
