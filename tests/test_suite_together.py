@@ -197,3 +197,23 @@ def test_workers_play_a_model_as_this_process_does(tmp_path):
     assert len(names) == 2
     for name in names:
         assert episodes(tmp_path / "2", name) == episodes(tmp_path / "0", name)
+
+
+def test_manager_and_reader_behind_servers_without_a_suite(tmp_path):
+    both = threading.Barrier(3)
+
+    def answer(messages):
+        if "Limits" in messages[0]["content"]:
+            both.wait(30)
+        return manage_or_answer(messages)
+
+    with EndpointServer(answer) as server:
+        agent = ["--agents", f"endpoint:{server.address}#manager", "first", "--reader", f"{server.address}#reader"]
+        evaluate(*agent, "--T", "4", "--streams", "3", "--out", tmp_path)
+        assert sum(map(is_manager, server.requests)) == 3 * 4
+        assert any(request["model"] == "reader" for request in server.requests)
+        with pytest.raises(SystemExit, match="--workers needs a suite"):
+            evaluate(*agent, "--workers", "2", "--out", tmp_path)
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert [row["failures"] for row in rows] == [0, 0]
+    assert rows[0]["memory_tokens"] >= rows[1]["memory_tokens"] > 0
