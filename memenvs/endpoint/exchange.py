@@ -77,11 +77,13 @@ def _whole(wire: Wire, send: Callable[[], Any], timeout: float, stop: Stop, read
                 parts.extend(response.iter_bytes())
         except openai.APIStatusError as error:
             if not now.cut:
-                fault = _status(
-                    error.status_code, wire.shown(error.response.text.strip(), 500), error.response.headers, error.code
-                )
+                text = wire.shown(error.response.text.strip(), 500) or "without a text"
+                fault = _status(error.status_code, text, error.response.headers, error.code)
         # While a body is read the transport's own errors come through.
         except (openai.APIConnectionError, transport().HTTPError) as error:
+            if "ConnectTimeout" in type(error.__cause__).__name__ and not stop.is_set():
+                # Its time may be that of the whole try.
+                return Fault("connection", "no connection could be made in time", True)
             fault = None if now.cut else _broken(error, now, timeout, wire.shown)
     if now.cut:
         # A cut may also look like the end of a body.
@@ -116,8 +118,6 @@ def _broken(error: Exception, now: Try, timeout: float, shown: Shown) -> Fault:
             return _status(now.response.status_code, f"its text broke off ({said})", now.response.headers)
         # The server is there: retries are bounded by their count.
         return Fault("bad_body", f"the reply broke off ({said})", True)
-    if "ConnectTimeout" in type(cause).__name__:
-        return Fault("connection", "no connection could be made in time", True)
     if "Timeout" in type(cause).__name__:
         return Fault("timeout", f"nothing came for {timeout:g} seconds", True)
     # What cannot be sent today cannot be sent tomorrow.
@@ -126,7 +126,8 @@ def _broken(error: Exception, now: Try, timeout: float, shown: Shown) -> Fault:
 
 
 def _status(status: int, text: str, headers: Mapping[str, str], code: Any = None) -> Fault:
-    said = f"status {status}, {text or 'without a text'}"
+    """What an error's status means; ``code`` is the one within its body."""
+    said = f"status {status}, {text}"
     if status == 429 and code != "insufficient_quota":
         return Fault("rate_limited", said, True, retry_after(headers))
     if status >= 500:
@@ -155,7 +156,8 @@ def _reply(body: Any, shown: Shown) -> Reply | Fault:
         error = body["error"]
         code = error.get("code") if isinstance(error, dict) else None
         status = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) == 3 else 0
-        return _status(status if 400 <= status < 600 else 502, shown(str(error), 500), {})
+        text = f"within a body of status 200: {shown(str(error), 500)}"
+        return _status(status, text, {}) if 400 <= status < 600 else Fault("server_error", f"an error {text}", True)
     try:
         choice = body["choices"][0]
         message = choice["message"]
