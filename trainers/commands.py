@@ -71,10 +71,12 @@ def train(
     """
     from rich.console import Console
 
+    from trainers import reading_costs
     from trainers.figures import learning_curves
     from trainers.grpo import train as run
     from trainers.progress import bars as progress_bars
     from trainers.runlog import read_metrics
+    from trainers.runs import read_result
     from trainers.statistics import bootstrap
     from trainers.workers import Workers
 
@@ -97,6 +99,8 @@ def train(
         f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "
         f"(data: {settings.env.source}); written to {out}"
     )
+    if asked := reading_costs.line(read_result(out)["cost"]):
+        Console().print(asked)
 
 
 def envs(as_json: bool = False) -> None:

@@ -49,7 +49,9 @@ def train_lm(
     """
     from rich.console import Console
 
+    from trainers import reading_costs
     from trainers.progress import bars as progress_bars
+    from trainers.runs import read_result
     from trainers.statistics import bootstrap
     from trainers.tokens.grpo import train as run
     from trainers.workers import Workers
@@ -69,6 +71,8 @@ def train_lm(
         f"held-out r_global {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] over {len(scores)} streams "
         f"(data: {settings.env.source}); written to {out}"
     )
+    if asked := reading_costs.line(read_result(out)["cost"]):
+        Console().print(asked)
 
 
 _TOLD = (("loss", "warm/loss"), ("train", "train/r_global"), ("held-out", "heldout/r_global"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -52,19 +53,37 @@ _LOCAL = _BOTH | {"dtype", "device", "batch"}
 _SERVED = frozenset(EndpointOptions.__annotations__) - _LOCAL | _BOTH
 
 
+def is_served(reader: str) -> bool:
+    """Whether a reader is a model at an address."""
+    return reader.startswith(("http://", "https://"))
+
+
+def check_options(reader: str, options: Collection[str], prefix: str = "") -> None:
+    """See that options are for this kind of reader.
+
+    Args:
+        reader: name or address.
+        options: names of those that were given.
+        prefix: of their flags.
+
+    Raises:
+        SettingsError: one is for another kind.
+    """
+    taken = _SERVED if is_served(reader) else _LOCAL if reader.startswith(PREFIX) else frozenset[str]()
+    for kind, known in (("a reader at an address (http://host:port/v1#model)", _SERVED), ("a local: reader", _LOCAL)):
+        if strange := [name for name in options if name in known - taken]:
+            named = ", ".join(f"--{prefix}{name.replace('_', '-')}" for name in strange)
+            raise SettingsError(f"{named}: only {kind} takes it, not {reader!r}")
+
+
 def reader_arguments(reader: str, options: EndpointOptions, folder: Path) -> dict[str, Any]:
     """Arguments of `memenvs.reading.make_reader` beside the reader.
 
     Raises:
         SettingsError: options for another kind of reader.
     """
-    served = reader.startswith(("http://", "https://"))
-    taken = _SERVED if served else _LOCAL if reader.startswith(PREFIX) else frozenset[str]()
-    for kind, known in (("a reader at an address (http://host:port/v1#model)", _SERVED), ("a local: reader", _LOCAL)):
-        if strange := [name for name in options if name in known - taken]:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
-            raise SettingsError(f"{named}: only {kind} takes it, not {reader!r}")
-    if not served:
+    check_options(reader, options)
+    if not is_served(reader):
         return dict(options)
     replay = {"replay": options["replay"] == "on"} if "replay" in options else {}
     return {"cache": folder / "replies.sqlite", **options, **replay}

@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 
 from agents.candidate import CandidatePolicy
+from trainers import reading_costs
 from trainers.evaluation import EpisodeScore, evaluate_policy
+from trainers.layers import share_reader
 from trainers.parts import Parts
 from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import check_heldout, draw, heldout_line, open_run, rollout_line, write_result
@@ -27,7 +29,8 @@ EVALUATED_TOGETHER = 32
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/failures",
     "train/loss", "train/entropy", "train/decisions", "heldout/r_global", "heldout/memory_share", "heldout/failures",
-    "credit_calls", "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
+    "credit_calls", *reading_costs.COLUMNS,
+    "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
 
@@ -59,11 +62,14 @@ def train(
         ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
     torch.set_num_threads(1)
-    with rollouts_by(workers, settings) as play:
-        return _train(settings, folder, resume, progress, tensorboard, play)
+    playing = settings if workers.ray else settings.keeping_replies(folder)
+    with rollouts_by(workers, playing) as play:
+        # Whatever is wrong with data, reward or slots shows before anything is written.
+        return _train(Parts(playing), settings, folder, resume, progress, tensorboard, play)
 
 
 def _train(
+    parts: Parts,
     settings: TrainSettings,
     folder: Path,
     resume: bool,
@@ -71,10 +77,9 @@ def _train(
     tensorboard: bool,
     play: Play | None,
 ) -> tuple[CandidatePolicy, list[EpisodeScore]]:
-    # Whatever is wrong with data, reward or slots shows before anything is written.
-    parts = Parts(settings)
     policy, slots = parts.policy, parts.slots
-    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    heldout = parts.settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    share_reader(heldout, parts.reader)
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)

@@ -1,6 +1,7 @@
 """The wrappers of a training environment.
 
 * `layers` - all of them.
+* `share_reader` - one reader for several environments.
 * `follow` - tells those that play on by themselves which policy is trained.
 """
 
@@ -15,6 +16,13 @@ import numpy as np
 from agents.base import View
 from agents.candidate import CandidatePolicy
 from memenvs.episode import Observation
+from memenvs.reading import Reader
+
+
+def share_reader(envs: Sequence[gym.Env[Any, Any]], reader: Reader) -> None:
+    """Let environments of equal settings ask one reader, which then counts for all of them."""
+    for env in envs:
+        env.unwrapped.reader = reader  # type: ignore[attr-defined]
 
 
 def follow(envs: Sequence[gym.Env[Any, Any]], policy: CandidatePolicy) -> None:

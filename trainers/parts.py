@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
 from memenvs.errors import DataError, SettingsError
-from memenvs.reading import CachedReader
+from memenvs.reading import CachedReader, Reader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
 from trainers.critic import CANDIDATE_FEATURES, Critic, Features, candidate_states
 from trainers.judges import check_judged, rejudging
-from trainers.layers import follow, layers
+from trainers.layers import follow, layers, share_reader
 from trainers.local_rollouts import local_rollouts
+from trainers.reading_costs import ReadingCosts
 from trainers.reward_checks import check_reward
 from trainers.rollout import Group, check_played, rollouts
 from trainers.scaling import learning_rate_for
@@ -58,10 +59,11 @@ class Parts:
     def __init__(self, settings: TrainSettings) -> None:
         self.settings, self.slots = settings, settings.slots.filled
         check(self.slots)
-        self.policy = self._make_policy()
         self.envs = settings.make_envs(settings.together)
-        for env in self.envs:  # one reader, so that what a step asks of all of them goes out together
-            env.unwrapped.reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
+        self.reader: Reader = self.envs[0].unwrapped.reader  # type: ignore[attr-defined]
+        self.asked = ReadingCosts(self.reader)
+        share_reader(self.envs, self.reader)  # so that what a step asks of all of them goes out together
+        self.policy = self._make_policy()  # after the reward, which may be refused: a language model takes long to load
         self.optimiser = self._make_optimiser()
         self.objective = Objective(self.slots)
         self.reference: Any = self._make_reference() if self.slots.regulariser != "none" else None
@@ -180,25 +182,30 @@ class Parts:
     def _relive(self, groups: Sequence[Group]) -> list[Group]:
         if self.slots.group != "local":
             return []
-        reader = CachedReader(self.envs[0].unwrapped.reader)  # type: ignore[attr-defined]
+        reader = CachedReader(self.reader)
         self._forget_texts()
         found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
         self._calls += reader.calls
         return [group for group in found if group is not None]
 
-    def count(self, credit_calls: int, seen: Sequence[Collapse]) -> None:
-        """Add what rewards asked and what the judge noted while another process played."""
+    def count(self, credit_calls: int, asked: Mapping[str, float], seen: Sequence[Collapse]) -> None:
+        """Add what rewards asked, what the reader counted and what the judge noted while another process played."""
         self._calls += credit_calls
+        self.asked.add(asked)
         if self.rejudge is not None:
             self.rejudge.note(seen)
 
     def cost(self) -> dict[str, float]:
-        """What the run has cost so far: episodes played, and readings for credit.
+        """What the run has cost so far: episodes played, readings for credit, and what its reader counted.
 
-        These are readings of rewards that say how many, and of local re-rollouts.
+        Readings for credit are those of rewards that say how many, and of local re-rollouts.
         """
         calls = [layer.reader_calls for env in self.envs for layer in layers(env) if hasattr(layer, "reader_calls")]
-        return {"episodes": float(self._episodes), "credit_calls": float(self._calls + sum(calls))}
+        return {"episodes": float(self._episodes), "credit_calls": float(self._calls + sum(calls))} | self.asked.told()
+
+    def _restore_cost(self, cost: Mapping[str, float]) -> None:
+        self._episodes, self._calls = (int(cost[name]) for name in ("episodes", "credit_calls"))
+        self.asked.restore(cost)
 
     def judge_metrics(self) -> dict[str, float]:
         """What the judge says about itself since the last time."""
@@ -289,7 +296,7 @@ class Parts:
             raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
-        self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
+        self._restore_cost(state["cost"])
         return int(state["update"])
 
 

@@ -9,6 +9,7 @@ A language model on the CPU adds up in another order with another number of thre
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from torch import Tensor
 from memenvs.errors import SettingsError
 from trainers.parts import Parts
 from trainers.ray_pool import RayPool, Shared
+from trainers.reading_costs import counts_of
 from trainers.rollout import Group
 from trainers.settings import TrainSettings
 from trainers.slots.collapse import Collapse
@@ -76,6 +78,8 @@ class Played:
     """One per stream."""
     credit_calls: int
     """What rewards asked the reader beside the episodes."""
+    asked: dict[str, float]
+    """What the reader counted meanwhile, see `trainers.reading_costs`."""
     seen: tuple[Collapse, ...]
     """What the judge of the run noted."""
 
@@ -89,6 +93,10 @@ class RayRollouts:
     """
 
     def __init__(self, pool: RayPool, settings: TrainSettings) -> None:
+        if settings.env.reader_cache is not None:  # a worker may be in another directory
+            settings = replace(
+                settings, env=replace(settings.env, reader_cache=os.path.abspath(settings.env.reader_cache))
+            )
         self._pool, self._settings = pool, settings
         if isinstance(settings, TokenTrainSettings):  # a worker sees its own GPU alone, or none
             device = None if _on_gpu(settings) else "cpu"
@@ -112,7 +120,7 @@ class RayRollouts:
         groups: list[Group] = []
         for job in jobs:
             played = found[job.number]
-            parts.count(played.credit_calls, played.seen)
+            parts.count(played.credit_calls, played.asked, played.seen)
             groups += played.groups
         return groups
 
@@ -167,11 +175,12 @@ class _Player:
         if job.weights.key != self._weights:
             _module(self._parts.policy).load_state_dict(job.weights.get(), strict=False)
             self._weights = job.weights.key
-        before = self._parts.cost()["credit_calls"]
+        calls_before, asked_before = self._parts.cost()["credit_calls"], counts_of(self._parts.reader)
         groups = self._parts.play_together(job.update, job.streams, job.number)
-        calls = int(self._parts.cost()["credit_calls"] - before)
+        calls = int(self._parts.cost()["credit_calls"] - calls_before)
+        asked = {name: n - asked_before.get(name, 0) for name, n in counts_of(self._parts.reader).items()}
         judge = self._parts.rejudge
-        return Played(groups, calls, () if judge is None else judge.take_seen())
+        return Played(groups, calls, asked, () if judge is None else judge.take_seen())
 
 
 @lru_cache(maxsize=1)

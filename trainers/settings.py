@@ -8,7 +8,7 @@ import math
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import gymnasium as gym
 
@@ -17,12 +17,13 @@ from memenvs.streams import StreamDataset, load
 from memenvs.streams.sources import GENERATED
 from rewards.credit.registry import find
 from rewards.presets import CREDIT, PRESETS, has_scale, wrap_reward
+from trainers.reader_settings import ReaderSettings, without_unseen
 from trainers.slots.choices import Slots
 
 
 @dataclass(frozen=True)
-class EnvSettings:
-    """Which environment, over which data, under which limits."""
+class EnvSettings(ReaderSettings):
+    """Which environment, over which data, under which limits, read by whom."""
 
     env_id: str = "FineMem-Memalpha-v0"
     """Registered id; see ``memenvs envs``."""
@@ -47,8 +48,6 @@ class EnvSettings:
     chunk the global questions whose evidence is known to stand there. The published files have neither."""
     question_share: float = 1.0
     """Share of the global questions asked in training; the same ones for a whole group."""
-    reader: str = "extractive"
-    """Who answers: "extractive", or a model behind a server, http://host:8000/v1#model."""
     dialect: str | None = None
     """How messages are parsed; the id's own if not given. A language model's is set with the model."""
 
@@ -93,6 +92,7 @@ class EnvSettings:
             data=self.open(split) if dataset is None else dataset,
             families=None,
             reader=self.reader,
+            reader_settings=self.reader_arguments or None,
             k=self.k,
             chunk_questions=0 if evaluation else self.chunk_questions,
             question_share=1.0 if evaluation else self.question_share,
@@ -247,6 +247,10 @@ class TrainSettings:
         dataset = env.open("test")
         return [env.make("test", evaluation=True, dataset=dataset) for _ in range(count)]
 
+    def keeping_replies(self, folder: Path) -> Self:
+        """The same run, whose reader keeps its replies in a folder, see `ReaderSettings.keeping_replies`."""
+        return replace(self, env=self.env.keeping_replies(folder))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for results and checkpoints."""
         return asdict(self)
@@ -255,4 +259,5 @@ class TrainSettings:
     def fingerprint(self) -> str:
         """Hash of everything that decides the numbers: a checkpoint of other settings is not resumed."""
         kept = {k: v for k, v in asdict(self).items() if k not in ("updates", "checkpoint_every")}
+        kept["env"] = without_unseen(kept["env"])
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from agents.language_model.policy import LanguageModelPolicy
 from memenvs.errors import SettingsError, did_you_mean
+from trainers import reading_costs
 from trainers.comparison import make_control
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.grpo import EVALUATED_TOGETHER
+from trainers.layers import share_reader
 from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import draw, heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
@@ -35,6 +37,7 @@ COLUMNS = (
     "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/gradient_norm",
     "train/decisions", "train/tokens",
     "heldout/r_global", "heldout/memory_share", "heldout/failures", "credit_calls", "warm/loss", "warm/left_out",
+    *reading_costs.COLUMNS,
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
@@ -67,11 +70,13 @@ def train(
         SettingsError: settings that do not go together.
         ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
-    with rollouts_by(workers, settings) as play:
-        return _train(settings, folder, resume, progress, tensorboard, play)
+    playing = settings if workers.ray else settings.keeping_replies(folder)
+    with rollouts_by(workers, playing) as play:
+        return _train(TokenParts(playing), settings, folder, resume, progress, tensorboard, play)
 
 
 def _train(
+    parts: TokenParts,
     settings: TokenTrainSettings,
     folder: Path,
     resume: bool,
@@ -79,8 +84,8 @@ def _train(
     tensorboard: bool,
     play: Play | None,
 ) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
-    parts = TokenParts(settings)
-    heldout = settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    heldout = parts.settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+    share_reader(heldout, parts.reader)
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
     check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
     finished = open_run(settings, folder, resume, parts)
@@ -91,7 +96,7 @@ def _train(
     if not log.begun:
         scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
         write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
-        log.write(0, parts.warm | heldout_line(scores[: settings.eval_streams]) | parts.cost())
+        log.write(0, dict(parts.warm) | heldout_line(scores[: settings.eval_streams]) | parts.cost())
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
@@ -152,6 +157,7 @@ def _warm_start(parts: TokenParts, progress: Callable[[str, int, int, dict[str, 
             f"{did_you_mean(own.warm_start, TEACHERS)}"
         )
     env = replace(settings.env, chunk_questions=0).make("train")
+    share_reader([env], parts.reader)
     played = count(1)
     rows = teacher_rows(
         env,

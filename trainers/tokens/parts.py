@@ -208,7 +208,7 @@ class TokenParts(Parts):
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
         self.warm = state.get("warm", {})
-        self._episodes, self._calls = (int(state["cost"][name]) for name in ("episodes", "credit_calls"))
+        self._restore_cost(state["cost"])
         return int(state["update"])
 
     def follow_warm_start(self) -> None:

@@ -49,8 +49,7 @@ def teacher_rows(
     for seed in seeds:
         observation, info = env.reset(seed=seed)
         teacher.reset(seed, env.unwrapped.episode.stream)  # type: ignore[attr-defined]
-        done = False
-        while not done:
+        while True:
             view = View.of(observation, info)
             parsed = parse_operations(teacher.act(observation, info))
             written = [one for one in parsed.operations if isinstance(one, Operation)]
@@ -66,7 +65,9 @@ def teacher_rows(
             said = f"{THOUGHT}\n\n{message}" if policy.lm.thinks(prompt.tokens) else message
             completion = policy.lm.tokenizer(said, add_special_tokens=False)["input_ids"]
             rows.append(TokenRow(prompt.tokens, (*completion, end)))
-            observation, _, done, _, info = env.step(message)
+            if view.step + 1 == view.T:
+                break  # the last step would only put the questions to the reader
+            observation, _, _, _, info = env.step(message)
         progress()
     return rows
 
