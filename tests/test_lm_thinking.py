@@ -12,7 +12,6 @@ import memenvs  # noqa: E402, F401
 from agents.base import View, make_agent  # noqa: E402
 from agents.language_model import CausalLM, LanguageModelPolicy, PromptSettings, SamplingSettings, make_prompt  # noqa: E402
 from agents.language_model.spoken import spoken  # noqa: E402
-from rewards.terms import fmt  # noqa: E402
 from trainers.tokens.teacher import teacher_rows  # noqa: E402
 
 VIEW = View("Ann has a cat. It is called Tom.", (), 1, 5)
@@ -101,12 +100,15 @@ def test_tools_are_told_once_with_and_without_a_system_role(native, system):
 
 
 def test_a_teacher_ends_the_thoughts_that_the_template_begins():
-    env = gym.make("FineMem-Memalpha-v0", chunk_questions=0, data_settings={"T": 4})
-    policy = LanguageModelPolicy(lm_of(MUST_THINK, True), PromptSettings(task=""))
-    rows = teacher_rows(env, make_agent("keep_everything"), policy, [1])
-    record = env.unwrapped.record
-    assert [spoken(policy.lm.decode(row.completion), begun=True) for row in rows] == [s.message for s in record.steps]
-    assert fmt(record) == (1.0,) * 4
+    def written(template):
+        env = gym.make("FineMem-Memalpha-v0", chunk_questions=0, data_settings={"T": 4})
+        policy = LanguageModelPolicy(lm_of(template, True), PromptSettings(task=""))
+        rows = teacher_rows(env, make_agent("keep_everything"), policy, [1])
+        return [policy.lm.decode(row.completion) for row in rows]
+
+    messages = written(HEAD)
+    assert len(set(messages)) == 4
+    assert [spoken(text, begun=True) for text in written(MUST_THINK)] == messages
 
 
 def test_what_is_said_of_thoughts_alone():
