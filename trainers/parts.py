@@ -229,7 +229,7 @@ class Parts:
         """Move the critic towards the returns that its advantages imply, A + V, on rollouts that did not fail."""
         if self.critic is None or states is None or values is None:
             return
-        sound = [np.arange(len(group.failed)) for group in groups]
+        sound = [np.flatnonzero(~group.failed) for group in groups]
         if not any(rows.size for rows in sound):
             return
         seen = [own[rows].reshape(-1, own.shape[2]) for own, rows in zip(states, sound, strict=True)]
