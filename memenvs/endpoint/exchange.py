@@ -21,7 +21,8 @@ from typing import Any
 from memenvs.endpoint.replies import Message, Reply
 from memenvs.endpoint.wire import Stop, Try, Wire, transport
 
-INTERRUPTED = "the asker gave up"
+INTERRUPTED = "given up: interrupted"
+"""The message of a try that its asker ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class Line:
                 return outcome
             if stop.is_set():
                 # No fault of the server's.
-                return Failure(outcome.kind, f"{outcome.message} (given up: interrupted)")
+                return Failure(outcome.kind, INTERRUPTED)
             if outcome.kind == "connection":
                 # Out of reach: patience decides, and all who share this line share it. A server that is gone is found gone once.
                 if now - self._last_down > max(QUIET, settings.patience):
@@ -229,7 +229,7 @@ class Line:
                 self._limit.pause(wait)
             self.clock.wait(wait, stop)
             if stop.is_set():
-                return Failure(outcome.kind, f"{outcome.message} (given up: interrupted)")
+                return Failure(outcome.kind, f"{outcome.message} ({INTERRUPTED})")
             again()
 
 
