@@ -12,7 +12,7 @@ peft = pytest.importorskip("peft")
 from small_models import saved_model, small_model, small_tokenizer  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from agents.language_model import CausalLM, SamplingSettings, load_policy, sample  # noqa: E402
+from agents.language_model import CausalLM, LanguageModelPolicy, SamplingSettings, load_policy, sample  # noqa: E402
 from memenvs.errors import DataError, SettingsError  # noqa: E402
 from memenvs.reading import Reading, make_reader  # noqa: E402
 from trainers.tokens.rows import TokenRow  # noqa: E402
@@ -125,3 +125,20 @@ def test_virtual_tokens_are_refused():
     model = peft.get_peft_model(small_model(), peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
     with pytest.raises(SettingsError, match="virtual tokens"):
         CausalLM(model, small_tokenizer())
+
+
+def test_a_policy_of_half_precision_is_computed_as_it_was_saved(tmp_path):
+    base = saved_model(tmp_path / "base")
+    lm = CausalLM.from_pretrained(base, "bfloat16", "cpu")
+    lm.model = adapted(lm.model, target_modules="all-linear")  # in float32, beside weights in bfloat16
+    LanguageModelPolicy(lm).save(tmp_path / "saved")
+    tokens = torch.tensor([PROMPTS[0]])
+    loaded = [load_policy(tmp_path / "saved", device="cpu", **given).lm for given in ({}, {"dtype": "float32"})]
+    assert [one.dtype for one in loaded] == ["bfloat16", "float32"]
+    with torch.no_grad():
+        expected, same, other = (one.model(tokens).logits for one in (lm, *loaded))
+    assert torch.equal(same, expected)
+    assert not torch.equal(other, expected.float())
+    file = tmp_path / "saved" / "prompt.json"
+    file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != "dtype"}))
+    assert load_policy(tmp_path / "saved", device="cpu").lm.dtype == "float32"  # as files before it said nothing of it

@@ -102,6 +102,11 @@ class CausalLM:
         return cls(model.to(place).eval(), tokenizer, chat_template, thinking, system, shown)
 
     @property
+    def dtype(self) -> str:
+        """Of the weights, those of adapters aside."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def device(self) -> Any:
         """Where the model's inputs belong."""
         from agents.language_model.placement import input_device

@@ -129,7 +129,7 @@ class LanguageModelPolicy:
         ]
 
     def save(self, folder: str | Path) -> None:
-        """Write model, tokenizer, and how prompts are made and messages end, so that `load_policy` asks it as it was trained."""
+        """Write model, tokenizer, how prompts are made and messages end, and the dtype: `load_policy` asks it as it was trained."""
         path = Path(folder)
         self.lm.model.save_pretrained(path)
         self.save_prompt(path)
@@ -143,6 +143,7 @@ class LanguageModelPolicy:
             "sampling": {"max_tokens": self.sampling.max_tokens, "stop": self.sampling.stop},
             "thinking": self.lm.thinking,
             "system": self.lm.system,
+            "dtype": self.lm.dtype,
         }
         if self.lm.template != self.lm.tokenizer.chat_template:
             told["chat_template"] = self.lm.template
@@ -153,8 +154,8 @@ def load_policy(model: str | Path, batch: int = 64, **settings: Any) -> Language
     """The policy of a model.
 
     Args:
-        model: a folder or an id on a hub. A folder that `LanguageModelPolicy.save` wrote says how its prompts are made and how its
-            messages end.
+        model: a folder or an id on a hub. A folder that `LanguageModelPolicy.save` wrote says how its prompts are made, how its
+            messages end, and in what dtype it computes (float32 where it does not say).
         batch: most prompts that are forwarded together.
         settings: of `PromptSettings`, `SamplingSettings` and `CausalLM.from_pretrained`; they go before what the folder says.
 

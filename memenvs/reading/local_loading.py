@@ -20,7 +20,7 @@ def load_model(name: str | Path, dtype: Any, revision: str | None = None) -> tup
 
     Args:
         name: a folder that ``save_pretrained`` wrote, or an id on the hub that transformers is set up for.
-        dtype: of the weights, as transformers takes it.
+        dtype: of the weights, as transformers takes it; adapters are in float32 where these are in half precision.
         revision: commit, branch or tag on the hub.
 
     Returns:
@@ -41,7 +41,10 @@ def load_model(name: str | Path, dtype: Any, revision: str | None = None) -> tup
         tokenizer = AutoTokenizer.from_pretrained(shown if own_tokenizer else below, revision=revision)
         model: Any = AutoModelForCausalLM.from_pretrained(below or shown, revision=revision, dtype=dtype)
         if below is not None:
-            model.load_adapter(shown)
+            from peft import PeftModel
+
+            # Unlike transformers' own load_adapter this keeps adapters in float32 beside half-precision weights, as in training.
+            model = PeftModel.from_pretrained(model, shown)
     except (OSError, ValueError, KeyError) as error:
         way_out = (
             f"; the adapters in it are for the model {below!r}, which must be a folder or an id on the hub: write where it is into "
