@@ -57,6 +57,17 @@ def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(taught, tmp_pat
     assert slots.sampler is None or lines[-1]["train/decisions"] > 0
 
 
+def test_ratios_of_a_stored_group_divide_by_the_policy_that_drew_it(taught, tmp_path):  # noqa: F811
+    train(replace(taught, slots=REPLAYED, updates=4, streams=1, epochs=1), tmp_path, tensorboard=False)
+    lines = [line for line in without_times(tmp_path)[1:] if "train/log_ratio" in line]
+    fresh = [line["train/drift"] for line in lines if line["train/log_ratio"] < 1e-5]
+    stored = [line["train/drift"] for line in lines if line["train/log_ratio"] > 1e-3]
+    assert len(fresh) + len(stored) == len(lines) == 4
+    assert fresh
+    assert stored
+    assert max(fresh) == 0 < min(stored)
+
+
 @pytest.mark.slow
 def test_a_run_killed_between_storing_and_replaying_goes_on_as_if_it_had_not_been(taught, tmp_path):  # noqa: F811
     settings = replace(taught, slots=REPLAYED, updates=4, streams=1, learning_rate=3e-3)

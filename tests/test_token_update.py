@@ -1,6 +1,7 @@
 """The update of a language model: micro-batches, slots, warm start."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from trainers.slots.choices import SLOTS, Slots, resolve  # noqa: E402
 from trainers.slots.ratios import RatioSettings  # noqa: E402
 from trainers.tokens.rows import TokenRow  # noqa: E402
 from trainers.tokens.shared_prefix import row_log_probs  # noqa: E402
-from trainers.tokens.update import UpdateSettings, log_prob_table, padded, update  # noqa: E402
+from trainers.tokens.update import UpdateSettings, denominators, log_prob_table, padded, update  # noqa: E402
 from trainers.tokens.warm_start import WarmStartSettings, rate_at, warm_start  # noqa: E402
 
 VOCABULARY = 31
@@ -154,3 +155,27 @@ def test_an_infinite_advantage_stops_the_run_and_leaves_the_weights(model):
     with pytest.raises(MemenvsError, match="not finite"):
         update(model, torch.optim.SGD(model.parameters(), lr=0.1), rows, Slots().filled)
     assert torch.equal(weights(model), before)
+
+
+@pytest.mark.parametrize("ratio", ["ppo", "gspo"])
+def test_rows_of_the_trained_policy_have_the_ratio_one_whatever_rounding_recorded(model, ratio):
+    exact, off = drawn(model), drawn(model, shift=0.3)
+    slots = Slots(ratio=ratio).filled
+    after, lines = [], []
+    for rows, old in ((exact, None), (off, denominators(off)), (off, None)):
+        own = copy.deepcopy(model)
+        optimiser = torch.optim.SGD(own.parameters(), lr=0.5)
+        # The second pass divides by what the first one found.
+        lines += [update(own, optimiser, rows, slots, old=old) for _ in range(2)]
+        after.append(weights(own))
+    torch.testing.assert_close(after[1], after[0], atol=1e-5, rtol=1e-4)
+    assert (after[2] - after[0]).norm() > 0.01 * (after[0] - weights(model)).norm()
+    assert lines[2]["drift"] == 0.0
+    assert lines[3]["drift"] == pytest.approx(lines[1]["log_ratio"], abs=1e-5)
+    assert lines[2]["log_ratio"] == lines[4]["log_ratio"] > 0.1
+
+
+def test_replayed_rows_keep_the_log_probabilities_of_when_they_were_drawn(model):
+    rows = [replace(row, replayed=True) for row in drawn(model, shift=0.3)]
+    line = update(model, torch.optim.SGD(model.parameters(), lr=0.1), rows, Slots().filled, old=denominators(rows))
+    assert line["drift"] == line["log_ratio"] > 0.1

@@ -104,7 +104,7 @@ def _train(
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, parts.slots, values)
-        rows = parts.rows(drawn.groups, weights, drawn.masks)
+        rows = parts.rows(drawn.groups, weights, drawn.masks, drawn.fresh)
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
         line |= parts.learn(rows) | token_line(rows)
         parts.fit_critic(drawn.groups, weights, states, values)

@@ -30,7 +30,7 @@ from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.stored import TokenDecisions
-from trainers.tokens.update import UpdateSettings, log_prob_table, padded, update
+from trainers.tokens.update import UpdateSettings, denominators, log_prob_table, padded, update
 
 _REFERENCE = "reference.safetensors"
 """The reference policy within a checkpoint."""
@@ -105,7 +105,11 @@ class TokenParts(Parts):
         return adam(self.model.parameters(), rate)
 
     def rows(
-        self, groups: Sequence[Group], weights: Sequence[Array], selected: Sequence[NDArray[np.bool_]]
+        self,
+        groups: Sequence[Group],
+        weights: Sequence[Array],
+        selected: Sequence[NDArray[np.bool_]],
+        fresh: int | None = None,
     ) -> list[TokenRow]:
         """The rows that are trained: the steps of rollouts that did not fail, where the sampler selected them.
 
@@ -113,9 +117,12 @@ class TokenParts(Parts):
             groups: the rollouts.
             weights: (G, T) advantages per group.
             selected: (G, T) per group.
+            fresh: how many of the groups were drawn for this update, all if not given. After them come stored ones, and
+                re-rollouts of single steps, which were drawn now.
         """
+        first = len(groups) if fresh is None else fresh
         return [
-            token_row(decision, float(table[g, t]), number, t)
+            token_row(decision, float(table[g, t]), number, t, replayed=number >= first and not group.local)
             for number, (group, table, chosen) in enumerate(zip(groups, weights, selected, strict=True))
             for g, decisions in enumerate(group.decisions)
             for t, decision in enumerate(decisions)
@@ -127,7 +134,7 @@ class TokenParts(Parts):
 
         Returns:
             What the last pass says of itself, but for ``log_ratio``, which is the first one's: a check of sampling against
-            training. The last pass's is ``drift``.
+            training. ``drift`` is how far the policy has moved by then.
         """
         own = self.settings.lm
         settings = UpdateSettings(own.temperature, own.max_tokens, own.micro_batch)
@@ -139,11 +146,12 @@ class TokenParts(Parts):
                 reference = log_prob_table(self.model, rows, settings)
         if self.slots.ratio == "decoupled":
             proximal = log_prob_table(self.model, rows, settings)
+        old = denominators(rows)
         passes = [
-            update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal)
+            update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal, old)
             for _ in range(self.settings.epochs)
         ]
-        line = passes[-1] | {"log_ratio": passes[0]["log_ratio"], "drift": passes[-1]["log_ratio"]}
+        line = passes[-1] | {"log_ratio": passes[0]["log_ratio"]}
         if self.resets.above is not None and reference is not None:
             mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
             new = log_prob_table(self.model, rows, settings)
@@ -217,11 +225,19 @@ class TokenParts(Parts):
             self.reference = self._make_reference()
 
 
-def token_row(decision: Decision, advantage: float, stream: int, step: int) -> TokenRow:
+def token_row(decision: Decision, advantage: float, stream: int, step: int, replayed: bool = False) -> TokenRow:
     """What a decision leaves behind for training; see `TokenRow`."""
     sample = decision.sample
     return TokenRow(
-        sample.prompt, sample.tokens, sample.log_probs, advantage, stream, step, sample.truncated, decision.shortened
+        sample.prompt,
+        sample.tokens,
+        sample.log_probs,
+        advantage,
+        stream,
+        step,
+        sample.truncated,
+        decision.shortened,
+        replayed,
     )
 
 

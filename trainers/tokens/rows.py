@@ -28,6 +28,8 @@ class TokenRow:
     """Whether the completion was cut off at its longest."""
     shortened: bool = False
     """Whether the prompt shows less memory than its settings allow, for lack of context."""
+    replayed: bool = False
+    """Whether an earlier update's policy drew it: the ratio then divides by ``old``, see `trainers.tokens.update.denominators`."""
 
     def __post_init__(self) -> None:
         if not self.prompt or not self.completion:

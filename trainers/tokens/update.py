@@ -44,12 +44,16 @@ class TokenObjective:
         slots: filled.
         rows: of one update.
         settings: see `UpdateSettings`.
+        old: (N, L) what the ratios divide by, see `denominators`; NaN is filled in from the first pass over a row. As recorded in
+            the rows if not given.
 
     Raises:
         SettingsError: a row has no log-probabilities of when it was drawn, or a number of the slots is out of range.
     """
 
-    def __init__(self, slots: Slots, rows: Sequence[TokenRow], settings: UpdateSettings) -> None:
+    def __init__(
+        self, slots: Slots, rows: Sequence[TokenRow], settings: UpdateSettings, old: Tensor | None = None
+    ) -> None:
         if missing := sum(not row.old for row in rows):
             raise SettingsError(f"{missing} of {len(rows)} rows lack the log-probabilities of when they were drawn")
         self._ratio = resolve("ratio", str(slots.ratio))
@@ -57,7 +61,7 @@ class TokenObjective:
         self._clip = RatioSettings(float(slots.clip_low or 0.0), float(slots.clip_high or 0.0), slots.cap or "range")
         self._penalty = RegulariserSettings(beta=float(slots.beta or 0.0))
         self.mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
-        self.old = padded([torch.tensor(row.old) for row in rows])
+        self.old = padded([torch.tensor(row.old) for row in rows]) if old is None else old
         self.advantages = torch.tensor([[row.advantage] for row in rows], dtype=torch.float32)
         streams = torch.tensor([row.stream for row in rows], dtype=torch.int64)
         flat = torch.zeros(self.mask.shape, requires_grad=True)
@@ -82,6 +86,7 @@ class TokenObjective:
         index = torch.tensor(where)
         mask, old, advantages = self.mask[index], self.old[index], self.advantages[index]
         table = padded(new, mask.shape[1])
+        self.old[index] = old = torch.where(old.isnan(), table.detach(), old)
         clip = replace(self._clip, proximal=None if proximal is None else proximal[index])
         objective = self._ratio(table, old, advantages, mask, clip)
         kept = None if reference is None else reference[index]
@@ -97,6 +102,7 @@ def update(
     settings: UpdateSettings = UpdateSettings(),
     reference: Tensor | None = None,
     proximal: Tensor | None = None,
+    old: Tensor | None = None,
 ) -> dict[str, float]:
     """One step of the optimiser.
 
@@ -106,15 +112,16 @@ def update(
         rows: with advantages and log-probabilities; at least one.
         slots: filled; ratio, regulariser and aggregation are read.
         settings: see `UpdateSettings`.
-        reference, proximal: see `TokenObjective`.
+        reference, proximal, old: see `TokenObjective`.
 
     Returns:
-        ``loss``; ``log_ratio``, the mean over tokens of |log new - log old|: 0 up to rounding in the first step after sampling;
-        ``gradient_norm`` before it was cut.
+        ``loss``; means over tokens of |log new - log old|: ``log_ratio`` with old as recorded when the token was drawn, 0 up to
+        rounding in the first step after sampling, and ``drift`` with what the ratio divides by; ``gradient_norm`` before it
+        was cut.
     """
-    objective = TokenObjective(slots, rows, settings)
+    objective = TokenObjective(slots, rows, settings, old)
     optimiser.zero_grad()
-    loss, drift, seen = 0.0, 0.0, 0
+    loss, recorded, drift, seen = 0.0, 0.0, 0.0, 0
     # Without a penalty a row of advantage 0 adds nothing but its tokens to what the others are divided by.
     idle = slots.regulariser == "none"
     for every in micro_batches(rows, settings.micro_batch):
@@ -125,14 +132,37 @@ def update(
         part = -objective([values.cpu() for values in new], batch, reference, proximal)
         part.backward()
         loss += float(part.detach())
-        seen += sum(len(rows[i].completion) for i in batch)
-        drift += sum(
-            float((values.detach().cpu() - torch.tensor(rows[i].old)).abs().sum())
-            for i, values in zip(batch, new, strict=True)
-        )
+        for i, values in zip(batch, new, strict=True):
+            found, length = values.detach().cpu(), len(rows[i].completion)
+            seen += length
+            recorded += float((found - torch.tensor(rows[i].old)).abs().sum())
+            drift += float((found - objective.old[i, :length]).abs().sum())
     norm = clipped_norm(model.parameters(), settings.max_norm)
     optimiser.step()
-    return {"loss": loss, "log_ratio": drift / max(1, seen), "gradient_norm": float(norm)}
+    return {
+        "loss": loss,
+        "log_ratio": recorded / max(1, seen),
+        "drift": drift / max(1, seen),
+        "gradient_norm": float(norm),
+    }
+
+
+def denominators(rows: Sequence[TokenRow]) -> Tensor:
+    """What ratios divide by over all passes of one update.
+
+    A row that was drawn with the very weights that are now trained has the ratio 1 in the first pass, as the policy gradient asks.
+    Its recorded log-probabilities come from another forward (with a cache, in other batches) and differ from training's by
+    rounding, which in bfloat16 is beyond GSPO's clip range of 3e-4; so the first pass gives them, at no price.
+
+    Returns:
+        (N, L): NaN for the tokens of such a row, to be filled in by the first `update`; as recorded for replayed rows; 0 after a
+        row's end.
+
+    Source: huggingface/trl@f2cd577 ``grpo_trainer.py`` (old = new.detach() where nothing was stored).
+    """
+    return padded([
+        torch.tensor(row.old) if row.replayed else torch.full((len(row.completion),), torch.nan) for row in rows
+    ])  # fmt: skip
 
 
 def clipped_norm(parameters: Iterable[torch.nn.Parameter], most: float) -> float:
