@@ -65,3 +65,11 @@ def test_evaluation_asks_all_questions_and_no_chunk_questions():
     record = play(env, make_agent("nothing"), 0)
     assert len(record.questions) == len(env.unwrapped.dataset[0].questions)
     assert all(step.readings == () for step in record.steps)
+
+
+def test_an_evaluation_says_how_far_it_is():
+    settings = TrainSettings(env=ENV)
+    told = []
+    policy = CandidatePolicy(CandidateSettings(max_operations=3, max_item_tokens=48))
+    evaluate_policy(settings.make_heldouts(2), policy, range(3), told.append)
+    assert told == [0.5, 1.0, 1.5, 2.0, 2.25, 2.5, 2.75, 3.0]

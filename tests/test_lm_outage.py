@@ -11,6 +11,7 @@ from endpoint_server import EndpointServer, first_note, free_port
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.streams import load
 from trainers.cli import main
+from trainers.lock import alone_in
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings
 from trainers.tokens.settings import LanguageModelSettings
@@ -37,6 +38,8 @@ def test_a_run_without_a_reader_fails_keeps_its_warm_start_and_goes_on(tmp_path,
     capsys.readouterr()
     with EndpointServer(first_note) as server:
         main([*command, "--reader", f"{server.address}#rules", "--resume", "auto"])
+        with alone_in(folder), pytest.raises(SystemExit, match="another command is writing"):
+            main([*command, "--reader", f"{server.address}#rules", "--resume", "auto"])
     shown = capsys.readouterr().out
     assert "teacher" not in shown
     lines = read_metrics(folder / "metrics.csv")

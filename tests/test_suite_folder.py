@@ -11,7 +11,7 @@ import pytest
 from endpoint_server import EndpointServer, first_note
 
 from trainers.cli import main
-from trainers.suites.lock import alone_in
+from trainers.lock import alone_in
 
 SMALL = ["--suite", "builtin", "--T", "4", "--streams", "2"]
 
@@ -59,7 +59,7 @@ def test_a_second_command_in_the_folder_is_refused_until_the_first_is_done(tmp_p
 
 
 def test_a_command_that_was_killed_holds_nothing(tmp_path):
-    holding = "import sys; from pathlib import Path; from trainers.suites.lock import alone_in\n"
+    holding = "import sys; from pathlib import Path; from trainers.lock import alone_in\n"
     holding += "with alone_in(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     first = subprocess.Popen(
         [sys.executable, "-c", holding, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -59,9 +59,11 @@ def train_lm(
     with progress_bars() as bars:
         shown: dict[str, Any] = {}
 
-        def progress(stage: str, done: int, total: int, line: dict[str, float]) -> None:
+        def progress(stage: str, done: float, total: int, line: dict[str, float]) -> None:
             if stage not in shown:
                 shown[stage] = bars.add_task(stage, total=total)
+            elif bars.tasks[shown[stage]].finished:  # another evaluation
+                bars.reset(shown[stage], total=total)
             told = [f"{name} {line[key]:.3f}" for name, key in _TOLD if key in line]
             bars.update(shown[stage], completed=done, description="  ".join([stage, *told]))
 

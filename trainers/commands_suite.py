@@ -35,9 +35,10 @@ def evaluate_suite(
     """
     from memenvs.reading import make_reader
     from memenvs.scoring.recsys import load_entities
+    from trainers.lock import alone_in
     from trainers.progress import bars
     from trainers.suites.catalogue import find_suite
-    from trainers.suites.lock import alone_in
+    from trainers.suites.kept import drop_half_written
     from trainers.suites.plan import chosen_arms, make_plan
     from trainers.suites.run import Progress, read_suite
     from trainers.suites.scoring import Scorer
@@ -49,6 +50,7 @@ def evaluate_suite(
         raise SettingsError(f"unknown profile {rules!r}; known: {', '.join(PROFILES)}.{did_you_mean(rules, PROFILES)}")
     chosen_arms(agents, controls, suite.managers, memory)
     with alone_in(out):  # replies and verdicts are kept there too
+        drop_half_written(out)
         verdicts = Verdicts(judge_for(judge, out)) if judge else None
         scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
         address = options.get("reader", "extractive")

@@ -11,6 +11,7 @@ import numpy as np
 
 from trainers.arms import REFERENCE, DemoSettings, arms, run_folder, run_settings
 from trainers.comparison import BUDGETED, CONTROLS, evaluate_control, row, write_table
+from trainers.lock import alone_in
 from trainers.provenance import facts
 from trainers.runlog import read_curve
 from trainers.runs import Run, read_scores, train_all
@@ -67,14 +68,22 @@ def control_rows(
 
 
 def main(settings: DemoSettings) -> None:
-    """Train, compare, draw, report."""
+    """Train, compare, draw, report.
+
+    Raises:
+        SettingsError: another command is writing to the folder.
+    """
+    with alone_in(settings.out):
+        _main(settings)
+
+
+def _main(settings: DemoSettings) -> None:
     from rich.console import Console
 
     from trainers.report import write_report
 
     # In a file or a log the table must not be squeezed to 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 160)
-    settings.out.mkdir(parents=True, exist_ok=True)
     train_arms(settings)
     rows, curves = learned_rows(settings)
     per_seed = [read_scores(run_folder(REFERENCE, seed, settings)) for seed in range(settings.seeds)]

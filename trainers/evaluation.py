@@ -95,13 +95,19 @@ def evaluate(
     return scores
 
 
-def evaluate_policy(envs: Sequence[gym.Env[Any, Any]], policy: Policy, streams: Sequence[int]) -> list[EpisodeScore]:
+def evaluate_policy(
+    envs: Sequence[gym.Env[Any, Any]],
+    policy: Policy,
+    streams: Sequence[int],
+    progress: Callable[[float], None] = lambda played: None,
+) -> list[EpisodeScore]:
     """Play streams with a greedy policy, several at once: one forward pass decides for all of them.
 
     Args:
         envs: environments over the held-out split; this many streams are played together.
         policy: decides greedily, so the scores do not depend on how streams are put together.
         streams: indices in the environments' dataset.
+        progress: called after each step with the number of streams played so far, those under way by their share of steps.
 
     Returns:
         One score per stream, in order.
@@ -111,8 +117,9 @@ def evaluate_policy(envs: Sequence[gym.Env[Any, Any]], policy: Policy, streams: 
         batch = list(zip(envs, streams[first : first + len(envs)], strict=False))
         views = [View.of(*env.reset(seed=0, options={"stream": index})) for env, index in batch]
         # Streams of real data differ in length: those that are over leave the batch.
-        active = list(range(len(batch)))
+        active, share = list(range(len(batch))), 0.0
         while active:
+            share += sum(1 / views[i].T for i in active)
             decisions = policy.act([views[i] for i in active], greedy=True)
             going = []
             for i, decision in zip(active, decisions, strict=True):
@@ -121,6 +128,7 @@ def evaluate_policy(envs: Sequence[gym.Env[Any, Any]], policy: Policy, streams: 
                 if not done:
                     going.append(i)
             active = going
+            progress(first + (share if active else len(batch)))  # rounding must not hide the last stream
         scores += [EpisodeScore.of(env.unwrapped.record) for env, _ in batch]  # type: ignore[attr-defined]
     return scores
 

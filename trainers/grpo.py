@@ -7,15 +7,18 @@ The credit is the environment's reward wrapper; what the slots say is in `traine
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import torch
 
 from agents.candidate import CandidatePolicy
 from trainers import reading_costs
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.layers import share_reader
+from trainers.lock import alone_in
 from trainers.parts import Parts
 from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import check_heldout, draw, heldout_line, open_run, rollout_line, write_result
@@ -58,18 +61,23 @@ def train(
 
     Raises:
         DataError: ``folder`` holds a run of other settings, or one that was not asked to be resumed.
-        SettingsError: settings that do not go together.
+        SettingsError: settings that do not go together, or another command is writing to ``folder``.
         ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
     torch.set_num_threads(1)
     playing = settings if workers.ray else settings.keeping_replies(folder)
     with rollouts_by(workers, playing) as play:
         # Whatever is wrong with data, reward or slots shows before anything is written.
-        return _train(Parts(playing), settings, folder, resume, progress, tensorboard, play)
+        parts = Parts(playing)
+        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+        share_reader(heldout, parts.reader)
+        with alone_in(folder):
+            return _train(parts, heldout, settings, folder, resume, progress, tensorboard, play)
 
 
 def _train(
     parts: Parts,
+    heldout: Sequence[gym.Env[Any, Any]],
     settings: TrainSettings,
     folder: Path,
     resume: bool,
@@ -78,8 +86,6 @@ def _train(
     play: Play | None,
 ) -> tuple[CandidatePolicy, list[EpisodeScore]]:
     policy, slots = parts.policy, parts.slots
-    heldout = parts.settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
-    share_reader(heldout, parts.reader)
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)

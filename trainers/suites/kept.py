@@ -73,6 +73,12 @@ class KeptRecords:
             beside.unlink(missing_ok=True)
 
 
+def drop_half_written(folder: Path) -> None:
+    """Drop what a killed command left half written (``*.tmp``) in the folder of an evaluation; nobody else may be writing there."""
+    for left in (path for name in ("records", "runs", "waiting") for path in (folder / name).glob("*.tmp")):
+        left.unlink()
+
+
 def index_of(record: EpisodeRecord) -> int:
     """The stream's index in its data set."""
     index = record.settings.get("stream_index")

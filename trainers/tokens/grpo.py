@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
 
 from agents.language_model.policy import LanguageModelPolicy
 from memenvs.errors import SettingsError, did_you_mean
@@ -15,6 +18,7 @@ from trainers.comparison import make_control
 from trainers.evaluation import EpisodeScore, evaluate_policy
 from trainers.grpo import EVALUATED_TOGETHER
 from trainers.layers import share_reader
+from trainers.lock import alone_in
 from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import draw, heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog
@@ -41,13 +45,15 @@ COLUMNS = (
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
+Progress = Callable[[str, float, int, dict[str, float]], None]
+"""(stage, how much of it is done, of how much, the last line of numbers)."""
 
 
 def train(
     settings: TokenTrainSettings,
     folder: Path,
     resume: bool = False,
-    progress: Callable[[str, int, int, dict[str, float]], None] = lambda stage, done, total, line: None,
+    progress: Progress = lambda stage, done, total, line: None,
     tensorboard: bool = True,
     workers: Workers = Workers(),
 ) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
@@ -58,7 +64,7 @@ def train(
         folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints (the model among them, as transformers loads
             it), start.json (held-out scores before the first update) and result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
-        progress: called with the stage ("teacher", "warm start", "updates"), how much of it is done, and the last line.
+        progress: called with the stage ("teacher", "warm start", "held-out", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
         workers: who plays the rollouts; teacher, evaluations and updates stay in this process.
 
@@ -67,34 +73,44 @@ def train(
 
     Raises:
         DataError: there is no such model, or ``folder`` holds a run of other settings or one that was not asked to be resumed.
-        SettingsError: settings that do not go together.
+        SettingsError: settings that do not go together, or another command is writing to ``folder``.
         ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
     """
     playing = settings if workers.ray else settings.keeping_replies(folder)
     with rollouts_by(workers, playing) as play:
-        return _train(TokenParts(playing), settings, folder, resume, progress, tensorboard, play)
+        parts = TokenParts(playing)
+        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+        share_reader(heldout, parts.reader)
+        check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
+        with alone_in(folder):
+            return _train(parts, heldout, settings, folder, resume, progress, tensorboard, play)
 
 
 def _train(
     parts: TokenParts,
+    heldout: Sequence[gym.Env[Any, Any]],
     settings: TokenTrainSettings,
     folder: Path,
     resume: bool,
-    progress: Callable[[str, int, int, dict[str, float]], None],
+    progress: Progress,
     tensorboard: bool,
     play: Play | None,
 ) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
-    heldout = parts.settings.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
-    share_reader(heldout, parts.reader)
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
-    check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
+
+    def evaluated(count: int) -> list[EpisodeScore]:
+        streams = held_out_streams[:count]
+        return evaluate_policy(
+            heldout, parts.policy, streams, lambda played: progress("held-out", played, len(streams), {})
+        )
+
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)
     if finished is None:
         parts.warm = _warm_start(parts, progress)
         parts.save(folder, 0)  # whatever becomes of the evaluation, the model need not learn this again
     if not log.begun:
-        scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
+        scores = evaluated(settings.final_streams)
         write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
         log.write(0, dict(parts.warm) | heldout_line(scores[: settings.eval_streams]) | parts.cost())
 
@@ -114,7 +130,7 @@ def _train(
         ended = parts.sampler.exhausted()
         last = update == settings.updates or ended is not None
         if update % settings.eval_every == 0 or last:
-            line |= heldout_line(evaluate_policy(heldout, parts.policy, held_out_streams[: settings.eval_streams]))
+            line |= heldout_line(evaluated(settings.eval_streams))
         log.write(update, line | parts.cost())
         if update % settings.checkpoint_every == 0 or last:
             parts.save(folder, update)
@@ -125,7 +141,7 @@ def _train(
         ended = None
     if ended is not None:
         warnings.warn(f"the run ended after {update} of {settings.updates} updates: {ended}", stacklevel=2)
-    scores = evaluate_policy(heldout, parts.policy, held_out_streams[: settings.final_streams])
+    scores = evaluated(settings.final_streams)
     write_result(settings, folder, heldout[0], scores, parts, update, ended)
     return parts.policy, scores
 
@@ -146,7 +162,7 @@ def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
     }
 
 
-def _warm_start(parts: TokenParts, progress: Callable[[str, int, int, dict[str, float]], None]) -> dict[str, float]:
+def _warm_start(parts: TokenParts, progress: Progress) -> dict[str, float]:
     """Learn from the teacher, if there is one."""
     settings, own = parts.settings, parts.settings.lm
     if own.warm_start is None:

@@ -1,4 +1,4 @@
-"""One command at a time in the folder of an evaluation: two would append to the same files of records.
+"""One command at a time in the folder of a run, a demo or an evaluation: two would write to the same files.
 
 * `alone_in` - hold the folder.
 """
@@ -25,12 +25,12 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder, and drop what a killed command left half written there (``*.tmp``).
+    """Hold a folder.
 
     The lock ends with the process that holds it, also with SIGKILL. Where the system or the disk has no locks, a warning says so.
 
     Args:
-        folder: of the evaluation; made if it is not there.
+        folder: made if it is not there.
 
     Raises:
         SettingsError: another command holds it.
@@ -48,8 +48,6 @@ def alone_in(folder: Path) -> Iterator[None]:
                 {"process": os.getpid(), "host": platform.node(), "since": datetime.now().isoformat(" ", "seconds")}
             ),
         )
-        for left in (path for name in ("records", "runs", "waiting") for path in (folder / name).glob("*.tmp")):
-            left.unlink()
         try:
             yield
         finally:
