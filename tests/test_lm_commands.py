@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("transformers")
 
 from trainers.cli import main
+from trainers.lm_demo import _make_model
+from trainers.lm_demo_settings import LMDemoSettings, model_folder
 from trainers.runlog import read_metrics
 
 QUICK = [
@@ -51,7 +53,10 @@ def test_the_candidate_policy_can_be_named_too(tmp_path):
 @pytest.mark.slow
 def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tmp_path, capsys):
     main(["demo-lm", *QUICK, "--out", str(tmp_path)])
-    assert "GRPO added" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "GRPO added" in shown
+    assert "time: random models" in shown
+    assert f"{tmp_path / 'runs' / 'seed0'}: " in shown
     table = json.loads((tmp_path / "table.json").read_text())
     assert [row["agent"] for row in table["rows"][:2]] == ["warm start", "warm start + GRPO"]
     assert table["gained"]["mean"] == pytest.approx(table["rows"][1]["r_global"] - table["rows"][0]["r_global"])
@@ -87,4 +92,13 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     )
     assert len(list((tmp_path / "suite" / "records").glob("*.jsonl"))) == 1
     with pytest.raises(SystemExit, match="resume"):
-        main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "2x32-seed0"), "--out", str(run)])
+        main(["train", "--agent", "lm", "--model", str(tmp_path / "models" / "2x32-T4-seed0"), "--out", str(run)])
+
+
+def test_a_model_made_for_streams_of_another_length_is_not_taken_over(tmp_path):
+    short, long = (LMDemoSettings(hidden=16, layers=1, T=T, out=tmp_path) for T in (4, 12))
+    for settings in (short, long, short):
+        _make_model(settings, 0)
+    words = [(model_folder(settings, 0) / "tokenizer.json").read_text() for settings in (short, long)]
+    assert words[0] != words[1]
+    assert len(list((tmp_path / "models").iterdir())) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memenvs.errors import MemenvsError
+from memenvs.errors import MemenvsError, SettingsError
 from trainers.pool import in_parallel
 
 
@@ -31,6 +31,11 @@ def test_one_worker_is_this_process_and_several_are_others():
 def test_what_a_job_raises_is_raised_here(workers):
     with pytest.raises(ZeroDivisionError):
         list(in_parallel(partial(inverse, 1), [0, 1], workers=workers))
+
+
+def test_a_number_of_workers_that_cannot_be_is_refused():
+    with pytest.raises(SettingsError, match="workers must be at least 0, got -1"):
+        list(in_parallel(partial(inverse, 1), [1], workers=-1))
 
 
 def kill_itself(job):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from memenvs.errors import whole
 from trainers.settings import EnvSettings, TrainSettings
 
 
@@ -68,6 +69,11 @@ class DemoSettings:
     """Processes; 0 takes one per core."""
     arms: Literal["ablation", "scale", "all"] = "scale"
     """"ablation": Fine-Mem's six arms; "scale": also the paper's literal scale; "all": also chunk questions that are off topic."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "updates", "T", "streams"):
+            whole(name, getattr(self, name), 1)
+        whole("workers", self.workers, 0)
 
 
 def arms(settings: DemoSettings) -> tuple[Arm, ...]:

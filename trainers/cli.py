@@ -5,6 +5,7 @@ Each command is a small file in `trainers.commands`; heavy imports wait until a 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -16,6 +17,10 @@ from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 DESCRIPTION = "Train and evaluate memory managers. Each command explains itself: memenvs train --help"
 GROUPS = {"data": "Make, check and extend data: memenvs data build --help"}
 """First lines of the help of groups of commands."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a disk says of a file whose name it does not tell."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,8 +47,17 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of our output (head, less) is gone; say nothing to it.
         sys.stderr.close()
+    except OSError as error:
+        if error.filename is None and error.errno not in _DISK:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        sys.exit(
+            f"{place}{error.strerror}. Is the path right, may you write there, and is the disk neither full nor read-only? "
+            "What was finished is kept"
+        )
     except KeyboardInterrupt:
-        sys.exit("stopped; what was finished is kept")
+        print("stopped; what was finished is kept", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _run(known: Mapping[str, Any], given: list[str], prog: str, description: str) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from agents.language_model.small import SmallSettings, make_small
+from agents.language_model.small import make_small
 from trainers.comparison import CONTROLS, evaluate_control, row, show_table, write_table
 from trainers.figures import learning_curves
-from trainers.lm_demo_settings import LMDemoSettings, model_folder, run_folder, run_settings
+from trainers.lm_demo_settings import LMDemoSettings, model_folder, model_size, run_folder, run_settings
+from trainers.lock import alone_in
 from trainers.provenance import facts
 from trainers.runlog import read_curve
 from trainers.runs import START, Run, read_scores, train_all
@@ -21,27 +24,49 @@ WARM, LEARNED = "warm start", "warm start + GRPO"
 
 
 def main(settings: LMDemoSettings) -> None:
-    """Make, train, compare, draw."""
+    """Make, train, compare, draw.
+
+    Raises:
+        SettingsError: settings that cannot work, or another command is writing to the folder.
+    """
+    runs = [Run(LEARNED, run_settings(settings, seed), run_folder(settings, seed)) for seed in range(settings.seeds)]
+    runs[0].settings.make_envs()  # a reward that cannot be made is refused before any model is
+    with alone_in(settings.out):
+        _main(settings, runs)
+
+
+def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    for seed in range(settings.seeds):
-        _make_model(settings, seed)
-    runs = [Run(LEARNED, run_settings(settings, seed), run_folder(settings, seed)) for seed in range(settings.seeds)]
-    train_all(runs, settings.workers)
+    from trainers.progress import bars as progress_bars
+    from trainers.progress import told_times
+
+    console, begun = Console(width=None if sys.stdout.isatty() else 160), time.perf_counter()
+    took: dict[str, float] = {}
+
+    def stage(name: str) -> None:
+        nonlocal begun
+        took[name], begun = time.perf_counter() - begun, time.perf_counter()
+
+    with progress_bars() as bars:
+        for seed in bars.track(range(settings.seeds), description="random models"):
+            _make_model(settings, seed)
+    stage("random models")
+    seconds = train_all(runs, settings.workers)
+    stage("runs")
     before = [read_scores(run.folder, START) for run in runs]
     after = [read_scores(run.folder) for run in runs]
     rows: list[dict[str, Any]] = [row(WARM, before, kind="learned"), row(LEARNED, after, kind="learned")]
     first = runs[0].settings
-    with console.status("controls on the held-out streams"):
-        rows += [
-            row(
-                name.replace("_", " "),
-                [evaluate_control(name, first.env, "test", range(settings.streams), None)],
-                kind="control",
+    with progress_bars() as bars:
+        bar = bars.add_task("controls", total=len(CONTROLS) * settings.streams)
+        for name in CONTROLS:
+            bars.update(bar, description=f"controls: {name.replace('_', ' ')}")
+            scores = evaluate_control(
+                name, first.env, "test", range(settings.streams), None, keep=lambda record: bars.advance(bar)
             )
-            for name in CONTROLS
-        ]
+            rows.append(row(name.replace("_", " "), [scores], kind="control"))
+    stage("controls")
     gained = bootstrap([
         [b.r_global - a.r_global for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)
     ])  # fmt: skip
@@ -66,7 +91,12 @@ def main(settings: LMDemoSettings) -> None:
         f"GRPO added {gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}] to r_global (95 %, paired over "
         f"{settings.seeds} seeds and {settings.streams} streams)"
     )
-    console.print(f"written: {settings.out / 'table.json'}, table.csv, curves.png; models in {settings.out / 'runs'}")
+    stage("table and figure")
+    console.print(f"time: {told_times(took)}", markup=False)
+    for run, spent in zip(runs, seconds, strict=True):
+        console.print(f"  {run.folder}: {told_times(spent) or 'was finished'}", markup=False)
+    written = ", ".join(str(settings.out / name) for name in ("table.json", "table.csv", "curves.png"))
+    console.print(f"written: {written}; the trained models are the checkpoints of the runs above", markup=False)
 
 
 def _make_model(settings: LMDemoSettings, seed: int) -> None:
@@ -78,8 +108,7 @@ def _make_model(settings: LMDemoSettings, seed: int) -> None:
     data = run.env.open("train")
     rng = np.random.default_rng([seed, 1])
     streams = [data[int(index)] for index in rng.choice(len(data), 60, replace=False)]
-    size = SmallSettings(hidden=settings.hidden, layers=settings.layers, seed=seed)
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)  # of a killed one
-    make_small(draft, streams, run.lm.prompt(run.env), size)
+    make_small(draft, streams, run.lm.prompt(run.env), model_size(settings, seed))
     draft.rename(folder)

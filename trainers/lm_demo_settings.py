@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.language_model.small import SmallSettings
+from memenvs.errors import whole
 from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
@@ -39,6 +41,12 @@ class LMDemoSettings:
     out: Path = Path("runs/demo-lm")
     """Folder of models, runs, table and figure."""
 
+    def __post_init__(self) -> None:
+        for name in ("seeds", "updates", "streams_per_update", "T", "warm_streams", "streams"):
+            whole(name, getattr(self, name), 1)
+        whole("workers", self.workers, 0)
+        model_size(self, 0)
+
 
 def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
     """The run of one seed."""
@@ -72,9 +80,17 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
     )
 
 
+def model_size(settings: LMDemoSettings, seed: int) -> SmallSettings:
+    """The random model of a seed."""
+    return SmallSettings(hidden=settings.hidden, layers=settings.layers, seed=seed)
+
+
 def model_folder(settings: LMDemoSettings, seed: int) -> Path:
-    """Where the random model of a seed is; its size is part of the name, so that another size is another model and another run."""
-    return settings.out / "models" / f"{settings.layers}x{settings.hidden}-seed{seed}"
+    """Where the random model of a seed is.
+
+    All that it depends on is in the name: its size, and T, for its tokenizer is made from streams of that length.
+    """
+    return settings.out / "models" / f"{settings.layers}x{settings.hidden}-T{settings.T}-seed{seed}"
 
 
 def run_folder(settings: LMDemoSettings, seed: int) -> Path:

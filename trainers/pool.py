@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from memenvs.errors import MemenvsError
+from memenvs.errors import MemenvsError, whole
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -35,8 +35,10 @@ def in_parallel(
         started then.
 
     Raises:
+        SettingsError: fewer than 0 workers.
         MemenvsError: a process was killed.
     """
+    whole("workers", workers, 0)
     if workers == 1:
         for job in jobs:
             yield job, work(job)

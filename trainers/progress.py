@@ -1,6 +1,8 @@
-"""One look for all progress bars."""
+"""One look for all progress bars, and for the times of stages."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -10,3 +12,12 @@ def bars() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     )
+
+
+def told_times(seconds: Mapping[str, float]) -> str:
+    """How long stages took, for instance "teacher 8 s, warm start 2 min 5 s"; without those that took no second."""
+    return ", ".join(f"{stage} {_clock(round(spent))}" for stage, spent in seconds.items() if round(spent))
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60} s"

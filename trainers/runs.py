@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.managers import SyncManager
@@ -15,6 +16,7 @@ from typing import Any
 from memenvs.errors import DataError
 from trainers.evaluation import EpisodeScore
 from trainers.pool import end_with_parent, in_parallel
+from trainers.run_bars import Told
 from trainers.settings import TrainSettings
 
 START = "start.json"
@@ -35,47 +37,61 @@ class Run:
     """Where it lives."""
 
 
-def train_all(runs: Sequence[Run], workers: int = 0) -> None:
-    """Train what is not finished yet, with two bars of progress.
+def train_all(runs: Sequence[Run], workers: int = 0) -> list[dict[str, float]]:
+    """Train what is not finished yet, with a bar for all runs and one for each that is under way.
 
     Args:
         runs: in the order in which they are started.
         workers: processes; 0 takes one per core, 1 works in this process.
 
+    Returns:
+        Per run, the wall seconds of each of its stages; nothing of those that were finished.
+
     Raises:
         DataError: a folder holds a run of other settings.
+        SettingsError: fewer than 0 workers.
     """
     from trainers.progress import bars as progress_bars
+    from trainers.run_bars import RunBars
 
-    todo = [run for run in runs if not finished(run.folder, run.settings)]
-    manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
-    manager.start(end_with_parent)
-    with manager, progress_bars() as bars:
-        queue = manager.Queue()
-        runs_bar = bars.add_task("runs", total=len(runs), completed=len(runs) - len(todo))
-        updates_bar = bars.add_task("updates", total=sum(run.settings.updates for run in todo))
+    todo = [(number, run) for number, run in enumerate(runs) if not finished(run.folder, run.settings)]
+    names = [f"{run.name}, seed {run.settings.seed}" for run in runs]
+    with progress_bars() as bars, ExitStack() as held:
+        shown = RunBars(bars, names, len(runs) - len(todo))
+        tell: Callable[[Told], None] = shown.hear
 
         def show() -> None:
-            while not queue.empty():
-                done, told = queue.get()
-                bars.advance(updates_bar, done)
-                if told is not None:
-                    bars.update(updates_bar, description=f"updates  {told}")
+            """Nothing waits where this process works."""
 
-        for _ in in_parallel(partial(_train, tell=queue.put), todo, workers, show):
-            bars.advance(runs_bar)
+        if workers != 1:
+            manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
+            manager.start(end_with_parent)
+            queue = held.enter_context(manager).Queue()
+            tell = queue.put
+
+            def show() -> None:
+                while not queue.empty():
+                    shown.hear(queue.get())
+
+        for (number, _), _ in in_parallel(partial(_train, tell=tell), todo, workers, show):
+            show()
+            shown.end(number)
+    return [shown.seconds.get(number, {}) for number in range(len(runs))]
 
 
-def _train(run: Run, tell: Callable[[Any], None]) -> None:
+def _train(job: tuple[int, Run], tell: Callable[[Told], None]) -> None:
     """One run, in a worker process."""
-    before, started = seconds(run.folder), time.process_time()
-    who = f"{run.name}, seed {run.settings.seed}"
+    number, run = job
+    before, started, last = seconds(run.folder), time.process_time(), time.perf_counter()
 
-    def progress(update: int, line: dict[str, float]) -> None:
-        spent = before + time.process_time() - started
-        (run.folder / SECONDS).write_text(json.dumps(spent), encoding="utf-8")
-        heldout = line.get("heldout/r_global")
-        tell((1, None if heldout is None else f"{who}: held-out {heldout:.3f}"))
+    def say(stage: str, done: float, total: float, line: dict[str, float]) -> None:
+        nonlocal last
+        note = f", held-out {line['heldout/r_global']:.3f}" if "heldout/r_global" in line else ""
+        last, since = time.perf_counter(), time.perf_counter() - last
+        tell(Told(number, stage, done, total, since, note))
+        if stage == "updates":
+            spent = before + time.process_time() - started
+            (run.folder / SECONDS).write_text(json.dumps(spent), encoding="utf-8")
 
     import torch
 
@@ -83,18 +99,16 @@ def _train(run: Run, tell: Callable[[Any], None]) -> None:
     from trainers.tokens.grpo import train as train_tokens
     from trainers.tokens.settings import TokenTrainSettings
 
-    if not isinstance(run.settings, TokenTrainSettings):
-        train(run.settings, run.folder, resume=True, progress=progress, tensorboard=False)
-        return
-
-    def staged(stage: str, done: int, total: int, line: dict[str, float]) -> None:
-        if stage == "updates":
-            progress(done, line)
-        else:
-            tell((0, f"{who}: {stage} {done} of {total}"))
-
     torch.set_num_threads(1)
-    train_tokens(run.settings, run.folder, resume=True, progress=staged, tensorboard=False)
+    say("opening", 0, 1, {})
+    if isinstance(run.settings, TokenTrainSettings):
+        train_tokens(run.settings, run.folder, resume=True, progress=say, tensorboard=False)
+    else:
+        updates = run.settings.updates
+        train(
+            run.settings, run.folder, resume=True, progress=lambda update, line: say("updates", update, updates, line),
+            tensorboard=False,
+        )  # fmt: skip
 
 
 def seconds(folder: Path) -> float:

@@ -47,6 +47,11 @@ class SmallSettings:
             whole(name, getattr(self, name), 1)
         if self.hidden % self.heads or self.heads % 2:
             raise SettingsError(f"heads must be even and divide hidden, got {self.heads} and {self.hidden}")
+        if (self.hidden // self.heads) % 2:
+            raise SettingsError(
+                f"a head's width must be even, for positions turn pairs of numbers: hidden must be a multiple of {2 * self.heads} "
+                f"with {self.heads} heads, got {self.hidden}"
+            )
 
 
 def make_small(
