@@ -55,6 +55,9 @@ def train(
     Real data in the Memalpha schema, with its held-out file beside it:
         memenvs train --data path/to/train.parquet
 
+    A reader behind a server; its replies are kept in the run's folder:
+        memenvs train --reader http://127.0.0.1:8000/v1#Qwen/Qwen3-32B --reader-concurrency 32
+
     Go on where a killed run stopped:
         memenvs train --resume auto
 

@@ -32,6 +32,9 @@ def train_lm(
     A small model that first learns from a scripted manager to point at sentences:
         memenvs train --agent lm --model path/to/small --message sentences --warm-start scripted --learning-rate 3e-4
 
+    A reader behind a server; its replies are kept in the run's folder:
+        memenvs train --agent lm --model path/to/model --reader http://127.0.0.1:8000/v1#Qwen/Qwen3-32B --reader-concurrency 32
+
     Go on where a killed run stopped:
         memenvs train --agent lm --model path/to/model --resume auto
 
