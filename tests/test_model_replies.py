@@ -144,6 +144,7 @@ from memenvs.reading.replies import understand_reply
 for part in json.loads(sys.argv[1]):
     for text in (part * 40_000, "{answer: " + part * 40_000, "```" + part * 40_000 + "```"):
         understand_reply(text, 3)
+understand_reply('{"' * 1_000_000, 3)
 """
 
 

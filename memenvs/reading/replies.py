@@ -21,9 +21,9 @@ _BOXED = re.compile(r"\\boxed\s*\{")
 _EVIDENCE = ("evidence", "evidence_ids", "citations", "sources")
 _LABELS = ("icl", "pubmed", "builtin-label")
 _LABEL_PREFIX = re.compile(r"^\s*labels?\s*:\s*", re.IGNORECASE)
-# Bounds that no sensible reply reaches, so that reading takes time in proportion to its length: braces that open no JSON, how often
-# its length is read through for them, and lists and objects within each other.
-_TRIES, _SCANS, _DEPTH = 1000, 64, 32
+# Bounds that no sensible reply reaches, so that reading takes time in proportion to its length: braces before a string that open no
+# JSON, and lists and objects within each other.
+_TRIES, _DEPTH = 1000, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,12 @@ def _unfenced(text: str) -> str:
 
 def _objects(reply: str) -> Iterator[dict[str, Any]]:
     """The objects with a key "answer", exact ones first; keys in lower case."""
-    decoder, found, tries, read = json.JSONDecoder(strict=False), _OBJECT.search(reply), 0, 0
-    while found and tries < _TRIES and read < _SCANS * len(reply):
+    decoder, found, tries = json.JSONDecoder(strict=False), _OBJECT.search(reply), 0
+    while found and tries < _TRIES:
         try:
             value, end = decoder.raw_decode(reply, found.start())
-        except json.JSONDecodeError as error:
-            tries, read = tries + 1, read + error.pos - found.start()
-            end = found.end()
+        except ValueError:
+            tries, end = tries + 1, found.end()
         except RecursionError:
             break
         else:
