@@ -136,6 +136,21 @@ def test_a_header_that_cannot_be_sent_is_not_tried_again(server, monkeypatch):
     assert "LocalProtocolError" in failure.message
 
 
+@pytest.mark.parametrize("settings", [{"extra": {"stop": "\udc00"}}, {"model": "m\udc00"}, {}])
+def test_what_cannot_be_written_is_a_failure_and_not_tried_again(server, monkeypatch, settings):
+    if not settings:
+        monkeypatch.setenv("OPENAI_ORG_ID", "é")
+    model = ChatEndpoint(ChatSettings(server.address, **{"model": "m"} | settings), FakeClock())
+    (failure,) = model.complete([asked("q")])
+    assert (failure.kind, model.usage.retries, server.requests) == ("connection", 0, [])
+    assert "cannot be written" in failure.message
+
+
+def test_a_host_that_is_none_is_refused_before_it_is_asked():
+    with pytest.raises(SettingsError, match=r"base_url must be an address, got 'http://ä..b/v1': Invalid IDNA"):
+        ChatEndpoint(ChatSettings("http://ä..b/v1", "m"), FakeClock())
+
+
 PROXIES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY must be addresses"
 
 

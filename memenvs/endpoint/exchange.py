@@ -86,6 +86,9 @@ def _whole(wire: Wire, send: Callable[[], Any], timeout: float, stop: Stop, read
                 # Its time may be that of the whole try.
                 return Fault("connection", "no connection could be made in time", True)
             fault = None if now.cut else _broken(error, now, timeout, wire.shown)
+        except UnicodeEncodeError as error:
+            places = "the model's name, extra, OPENAI_ORG_ID and OPENAI_PROJECT_ID"
+            return Fault("connection", f"the request cannot be written ({error.reason}); see {places}", False)
     if now.cut:
         # A cut may also look like the end of a body.
         return _cut(now, timeout, stop)

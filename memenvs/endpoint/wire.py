@@ -154,13 +154,18 @@ class Wires:
     """Connections to one server, made when they are needed; at most ``settings.concurrency``.
 
     Raises:
-        SettingsError: the client is not installed, or the key, a proxy or the certificates of the environment cannot be used.
+        SettingsError: the client is not installed; or the address, the key, a proxy or the certificates of the environment cannot
+            be used.
     """
 
     def __init__(self, settings: ChatSettings) -> None:
         if importlib.util.find_spec("openai") is None:
             raise SettingsError("asking an endpoint needs the openai client: pip install -e '.[endpoint]'")
         self._settings, self._key = settings, read_key(settings.api_key_env)
+        try:
+            transport().URL(settings.base_url)
+        except transport().InvalidURL as error:
+            raise SettingsError(f"base_url must be an address, got {settings.base_url!r}: {error}") from error
         try:
             self._verify = transport().create_ssl_context()
             first = Wire(settings, self._key, self._verify)
