@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from endpoint_server import EndpointServer, first_note
 
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.streams import load
@@ -86,6 +87,21 @@ def test_a_worker_killed_in_an_episode_is_replaced(node, tmp_path, monkeypatch):
     (tmp_path / "die-once").touch()
     assert train(tmp_path / "1", "--reward", "ray_jobs:DieOnce", "--workers", 1) == alone
     assert (tmp_path / "died").exists()
+
+
+@pytest.mark.slow
+def test_what_workers_ask_a_server_is_counted_and_kept(node, tmp_path):
+    with EndpointServer(first_note) as server:
+        chosen = ["--reader", f"{server.address}#rules", "--chunk-questions", "1", "--updates", "2"]
+        train(tmp_path / "0", *chosen)
+        server.requests.clear()
+        train(tmp_path / "2", *chosen, "--workers", 2)
+        sent = len(server.requests)
+        train(tmp_path / "again", *chosen, "--workers", 2, "--reader-cache", tmp_path / "2" / "replies.sqlite")
+        assert len(server.requests) == sent
+    costs = [json.loads((tmp_path / name / "result.json").read_text())["cost"] for name in ("0", "2", "again")]
+    assert len({cost["reader/requests"] for cost in costs}) == 1
+    assert [cost["reader/answered"] for cost in costs[1:]] == [sent, 0]
 
 
 @pytest.mark.slow
