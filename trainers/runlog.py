@@ -16,15 +16,23 @@ class RunLog:
         resumed_at: finished updates of the run that goes on, None for a new one; lines after them are dropped, so that a
             resumed run's file equals an uninterrupted one's.
         tensorboard: also write TensorBoard events.
+        table: name of the CSV file.
     """
 
     def __init__(
-        self, folder: Path, columns: tuple[str, ...], resumed_at: int | None = None, tensorboard: bool = True
+        self,
+        folder: Path,
+        columns: tuple[str, ...],
+        resumed_at: int | None = None,
+        tensorboard: bool = True,
+        table: str = "metrics.csv",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._columns = ("update", *columns)
-        path = folder / "metrics.csv"
-        kept = [] if resumed_at is None else [row for row in read_metrics(path) if row["update"] <= resumed_at]
+        path = folder / table
+        kept = []
+        if resumed_at is not None and path.is_file():
+            kept = [row for row in read_metrics(path) if row["update"] <= resumed_at]
         self.begun = bool(kept)
         """Whether the line of update 0 is there."""
         # A kill before the next line must leave the lines that are kept.

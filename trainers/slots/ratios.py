@@ -154,6 +154,28 @@ def loglinear_proximal(new: Tensor, old: Tensor, drawn: Tensor, present: int) ->
     return (old + share * (new - old)).detach()
 
 
+def outside(name: str, new: Tensor, old: Tensor, mask: Tensor, settings: RatioSettings) -> Tensor:
+    """Tokens whose ratio lies outside the clip range of one of the slot's values, whichever way their advantage points.
+
+    Args:
+        name: of the value. With "gspo" the ratio is the row's, so all of a row's tokens lie outside or none; with "decoupled" it is
+            that to the proximal policy.
+        new, old, mask, settings: see the module.
+
+    Returns:
+        (N, L) bool, False wherever the mask is.
+    """
+    base = settings.proximal if name == "decoupled" and settings.proximal is not None else old
+    log_ratio = counted("new log-probabilities", new, mask) - counted("old log-probabilities", base, mask)
+    ratio = _exp(row_means(log_ratio, mask) if name == "gspo" else log_ratio)
+    low, high = 1 - settings.clip_low, 1 + settings.clip_high
+    if name == "loop":
+        low = 1 / (1 + settings.clip_high)
+    if name == "cispo" and settings.cap == "absolute":
+        low, high = 0.0, settings.clip_high
+    return ((ratio < low) | (ratio > high)) & mask
+
+
 Ratio = Callable[[Tensor, Tensor, Tensor, Tensor, RatioSettings], Tensor]
 """A value of the slot."""
 RATIOS: Mapping[str, Ratio] = {"ppo": ppo, "loop": loop, "gspo": gspo, "cispo": cispo, "decoupled": decoupled}

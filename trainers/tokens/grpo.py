@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import gymnasium as gym
@@ -24,8 +25,9 @@ from trainers.run_folder import draw, heldout_line, open_run, rollout_line, writ
 from trainers.runlog import RunLog
 from trainers.runs import START
 from trainers.tokens.context import check_run
+from trainers.tokens.measures import drawn_tokens, group_line, token_line
 from trainers.tokens.parts import TokenParts
-from trainers.tokens.rows import TokenRow
+from trainers.tokens.rollout_file import RolloutFile
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.teacher import sayable, teacher_rows
 from trainers.tokens.warm_start import WarmStartSettings, warm_start
@@ -38,13 +40,16 @@ WARM_SEEDS = 2**40
 """First seed of the teacher's streams."""
 COLUMNS = (
     "episodes", "train/r_global", "train/step_reward", "train/memory_share", "train/valid_share", "train/truncated",
-    "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/gradient_norm",
-    "train/decisions", "train/tokens",
+    "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/clip_share", "train/kl",
+    "train/entropy", "train/gradient_norm", "train/decisions", "train/tokens", "train/message_tokens",
+    "train/zero_advantage_share", "train/groups_dropped",
     "heldout/r_global", "heldout/memory_share", "heldout/failures", "credit_calls", "warm/loss", "warm/left_out",
     *reading_costs.COLUMNS,
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
+TIMES = ("seconds/rollouts", "seconds/update", "seconds/all", "tokens_per_second/drawn", "tokens_per_second/trained")
+"""Of timing.csv: wall clock, and so apart from the numbers that a resumed run repeats."""
 Progress = Callable[[str, float, int, dict[str, float]], None]
 """(stage, how much of it is done, of how much, the last line of numbers)."""
 
@@ -62,7 +67,7 @@ def train(
     Args:
         settings: everything that decides the numbers.
         folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints (the model among them, as transformers loads
-            it), start.json (held-out scores before the first update) and result.json.
+            it), start.json (held-out scores before the first update), timing.csv, rollouts.jsonl and result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called with the stage ("teacher", "warm start", "held-out", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
@@ -106,6 +111,8 @@ def _train(
 
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)
+    clock = RunLog(folder, TIMES, finished, tensorboard, "timing.csv")
+    written = RolloutFile(folder, finished)
     if finished is None:
         parts.warm = _warm_start(parts, progress)
         parts.save(folder, 0)  # whatever becomes of the evaluation, the model need not learn this again
@@ -116,27 +123,44 @@ def _train(
 
     update, ended = finished or 0, parts.sampler.exhausted()
     while update < settings.updates and ended is None:
+        begun = perf_counter()
         drawn = draw(parts, folder, update, play)
+        played = perf_counter()
         states = parts.states(drawn.groups)
         values = parts.values(states)
         weights = advantages(drawn.groups, parts.slots, values)
         rows = parts.rows(drawn.groups, weights, drawn.masks, drawn.fresh)
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
+        line |= group_line(drawn.groups, weights, drawn.masks)
+        learning = perf_counter()
         line |= parts.learn(rows) | token_line(rows)
+        learnt = perf_counter()
         parts.fit_critic(drawn.groups, weights, states, values)
         update += 1
-        parts.renew_reference(update, line.get("train/kl", 0.0))
+        parts.renew_reference(update, line.get("train/kl_after", 0.0))
+        if not rows:
+            warnings.warn(
+                f"update {update} trained nothing: the sampler {parts.slots.sampler!r} left none of {len(drawn.groups)} groups "
+                "(their rollouts differ in nothing that it looks at); the weights are as they were",
+                stacklevel=2,
+            )
+        if drawn.fresh:
+            written.write(update, drawn.groups[0], weights[0])
 
         ended = parts.sampler.exhausted()
         last = update == settings.updates or ended is not None
         if update % settings.eval_every == 0 or last:
             line |= heldout_line(evaluated(settings.eval_streams))
         log.write(update, line | parts.cost())
+        times = played - begun, learnt - learning, perf_counter() - begun
+        speeds = drawn_tokens(drawn.groups[: drawn.fresh]) / times[0], line.get("train/tokens", 0.0) / times[1]
+        clock.write(update, dict(zip(TIMES, (*times, *speeds), strict=True)))
         if update % settings.checkpoint_every == 0 or last:
             parts.save(folder, update)
         progress("updates", update, settings.updates, line)
 
     log.close()
+    clock.close()
     if update == settings.updates:
         ended = None
     if ended is not None:
@@ -144,22 +168,6 @@ def _train(
     scores = evaluated(settings.final_streams)
     write_result(settings, folder, heldout[0], scores, parts, update, ended)
     return parts.policy, scores
-
-
-def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
-    """What the rows of an update say.
-
-    Returns:
-        Tokens written, and the shares of messages that were cut off and of prompts that show less memory than their settings allow,
-        for lack of context.
-    """
-    if not rows:
-        return {}
-    return {
-        "train/tokens": float(sum(len(row.completion) for row in rows)),
-        "train/truncated": sum(row.truncated for row in rows) / len(rows),
-        "train/shortened": sum(row.shortened for row in rows) / len(rows),
-    }
 
 
 def _warm_start(parts: TokenParts, progress: Progress) -> dict[str, float]:

@@ -21,10 +21,10 @@ from trainers.critic import Critic, Features
 from trainers.parts import USUAL_GROUP, Parts
 from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
-from trainers.slots.regularisers import RegulariserSettings, kl_k3
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
+from trainers.tokens.measures import kl_of
 from trainers.tokens.optimiser import adam
 from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
@@ -134,7 +134,8 @@ class TokenParts(Parts):
 
         Returns:
             What the last pass says of itself, but for ``log_ratio``, which is the first one's: a check of sampling against
-            training. ``drift`` is how far the policy has moved by then.
+            training. ``drift`` is how far the policy has moved by then. ``kl_after``, the KL after the last step, is there where
+            a reset of the reference goes by it.
         """
         own = self.settings.lm
         settings = UpdateSettings(own.temperature, own.max_tokens, own.micro_batch)
@@ -155,9 +156,7 @@ class TokenParts(Parts):
         if self.resets.above is not None and reference is not None:
             mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
             new = log_prob_table(self.model, rows, settings)
-            line["kl"] = float(
-                kl_k3(new, reference, torch.zeros_like(new), mask, RegulariserSettings(beta=1.0)).sum() / mask.sum()
-            )
+            line["kl_after"] = float(kl_of(new, reference, mask).sum() / mask.sum())
         return {f"train/{name}": value for name, value in line.items()}
 
     def renew_reference(self, update: int, kl: float) -> None:
@@ -165,7 +164,7 @@ class TokenParts(Parts):
 
         Args:
             update: number of finished updates.
-            kl: of the policy to its reference, as `learn` told it.
+            kl: of the policy to its reference after the update, as `learn` told it.
         """
         if self.reference is not None and self.resets.reset_now(update, kl):
             self.reference = self._make_reference()

@@ -12,8 +12,9 @@ from torch import Tensor
 from memenvs.errors import MemenvsError, SettingsError
 from trainers.slots.aggregation import AggregationSettings
 from trainers.slots.choices import Slots, resolve
-from trainers.slots.ratios import RatioSettings
+from trainers.slots.ratios import RatioSettings, outside
 from trainers.slots.regularisers import RegulariserSettings
+from trainers.tokens.measures import PassMeasures
 from trainers.tokens.rows import TokenRow, micro_batches
 from trainers.tokens.shared_prefix import row_log_probs
 
@@ -56,12 +57,15 @@ class TokenObjective:
     ) -> None:
         if missing := sum(not row.old for row in rows):
             raise SettingsError(f"{missing} of {len(rows)} rows lack the log-probabilities of when they were drawn")
-        self._ratio = resolve("ratio", str(slots.ratio))
+        self._name, self._ratio = str(slots.ratio), resolve("ratio", str(slots.ratio))
         self._regulariser = resolve("regulariser", str(slots.regulariser))
         self._clip = RatioSettings(float(slots.clip_low or 0.0), float(slots.clip_high or 0.0), slots.cap or "range")
         self._penalty = RegulariserSettings(beta=float(slots.beta or 0.0))
         self.mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
-        self.old = padded([torch.tensor(row.old) for row in rows]) if old is None else old
+        self.recorded = padded([torch.tensor(row.old) for row in rows])
+        self.old = self.recorded if old is None else old
+        self.measures = PassMeasures()
+        """Of the micro-batches so far."""
         self.advantages = torch.tensor([[row.advantage] for row in rows], dtype=torch.float32)
         streams = torch.tensor([row.stream for row in rows], dtype=torch.int64)
         flat = torch.zeros(self.mask.shape, requires_grad=True)
@@ -90,6 +94,8 @@ class TokenObjective:
         clip = replace(self._clip, proximal=None if proximal is None else proximal[index])
         objective = self._ratio(table, old, advantages, mask, clip)
         kept = None if reference is None else reference[index]
+        clipped = outside(self._name, table.detach(), old, mask, clip)
+        self.measures.add(table.detach(), self.recorded[index], old, mask, clipped, kept)
         objective = objective - self._regulariser(table, kept, advantages, mask, self._penalty)
         return (objective * self.weights[index]).sum()
 
@@ -116,12 +122,13 @@ def update(
 
     Returns:
         ``loss``; means over tokens of |log new - log old|: ``log_ratio`` with old as recorded when the token was drawn, 0 up to
-        rounding in the first step after sampling, and ``drift`` with what the ratio divides by; ``gradient_norm`` before it
-        was cut.
+        rounding in the first step after sampling, and ``drift`` with what the ratio divides by; ``clip_share``, of tokens whose
+        ratio lies outside the clip range; ``kl``, the mean k3 estimate of KL(policy || reference), where there is one;
+        ``gradient_norm`` before it was cut. All are of the policy before the step.
     """
     objective = TokenObjective(slots, rows, settings, old)
     optimiser.zero_grad()
-    loss, recorded, drift, seen = 0.0, 0.0, 0.0, 0
+    loss = 0.0
     # Without a penalty a row of advantage 0 adds nothing but its tokens to what the others are divided by.
     idle = slots.regulariser == "none"
     for every in micro_batches(rows, settings.micro_batch):
@@ -132,19 +139,11 @@ def update(
         part = -objective([values.cpu() for values in new], batch, reference, proximal)
         part.backward()
         loss += float(part.detach())
-        for i, values in zip(batch, new, strict=True):
-            found, length = values.detach().cpu(), len(rows[i].completion)
-            seen += length
-            recorded += float((found - torch.tensor(rows[i].old)).abs().sum())
-            drift += float((found - objective.old[i, :length]).abs().sum())
     norm = clipped_norm(model.parameters(), settings.max_norm)
     optimiser.step()
-    return {
-        "loss": loss,
-        "log_ratio": recorded / max(1, seen),
-        "drift": drift / max(1, seen),
-        "gradient_norm": float(norm),
-    }
+    return {"loss": loss, "log_ratio": 0.0, "drift": 0.0, "clip_share": 0.0, "gradient_norm": float(norm)} | (
+        objective.measures.means()
+    )
 
 
 def denominators(rows: Sequence[TokenRow]) -> Tensor:

@@ -1,0 +1,125 @@
+"""What a language model's run says of itself while it goes: metrics.csv, timing.csv, rollouts.jsonl."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from taught_model import taught  # noqa: F401 - a fixture
+
+from trainers.rollout import Group
+from trainers.runlog import read_metrics
+from trainers.slots.choices import Slots
+from trainers.slots.ratios import RatioSettings, outside
+from trainers.tokens.grpo import train
+from trainers.tokens.measures import PassMeasures, group_line, token_line
+from trainers.tokens.rollout_file import RolloutFile, read_rollouts
+from trainers.tokens.rows import TokenRow
+
+LOG_RATIOS = torch.tensor([1.30, 1.25, 0.85, 0.75, 1.0]).log()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("ppo", RatioSettings(0.2, 0.28), [1, 0, 0, 1, 0]),
+        ("loop", RatioSettings(0.9, 0.27), [1, 0, 0, 1, 0]),  # from 1 / 1.27 = .787
+        ("cispo", RatioSettings(0.2, 0.2), [1, 1, 0, 1, 0]),
+        ("cispo", RatioSettings(0.2, 1.27, "absolute"), [1, 0, 0, 0, 0]),
+        ("gspo", RatioSettings(3e-4, 4e-4), [1, 1, 1, 1, 1]),  # the geometric mean is 1.0073
+        ("gspo", RatioSettings(0.1, 0.1), [0, 0, 0, 0, 0]),
+        ("decoupled", RatioSettings(0.2, 0.2, proximal=LOG_RATIOS[None]), [0, 0, 0, 0, 0]),
+    ],
+)
+def test_tokens_outside_the_clip_range(name, settings, expected):
+    mask = torch.ones(1, 5, dtype=torch.bool)
+    found = outside(name, LOG_RATIOS[None], torch.zeros(1, 5), mask, settings)
+    assert found.int().tolist() == [expected]
+    assert not outside(name, LOG_RATIOS[None], torch.zeros(1, 5), ~mask, settings).any()
+
+
+def test_a_pass_is_measured_over_its_tokens():
+    measures = PassMeasures()
+    assert measures.means() == {}
+    ones = torch.tensor([[True, True], [True, False]])
+    measures.add(
+        new=torch.tensor([[-1.0, -2.0], [-3.0, 9.0]]),
+        recorded=torch.tensor([[-1.5, -2.0], [-3.0, 0.0]]),
+        old=torch.tensor([[-1.0, -2.0], [-2.0, 0.0]]),
+        mask=ones,
+        outside=torch.tensor([[False, False], [True, True]]),
+        reference=torch.tensor([[-1.0, -3.0], [-3.0, 0.0]]),
+    )
+    measures.add(
+        *[torch.zeros(1, 1)] * 3,
+        torch.ones(1, 1, dtype=torch.bool),
+        torch.zeros(1, 1, dtype=torch.bool),
+        torch.zeros(1, 1),
+    )
+    # exp(-1) + 1 - 1 of one token in four.
+    assert measures.means() == pytest.approx(
+        {"log_ratio": 0.125, "drift": 0.25, "clip_share": 0.25, "kl": np.exp(-1) / 4}
+    )
+
+
+def test_the_entropy_is_the_mean_over_drawn_tokens():
+    rows = [TokenRow((1,), (2, 3, 4), (-1.0, -2.0, -3.0)), TokenRow((1,), (2,), (-4.0,))]
+    line = token_line(rows)
+    assert (line["train/entropy"], line["train/message_tokens"], line["train/tokens"]) == (2.5, 2.0, 4.0)
+    assert token_line([]) == {}
+
+
+def group(failed):
+    return Group(0, [], np.zeros((2, 3)), {}, {}, np.zeros(2), (), None, [], np.array(failed))
+
+
+def test_columns_that_teach_nothing_and_groups_that_are_not_trained():
+    groups = [group([False, False]), group([False, True]), group([False, False])]
+    tables = [np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]), np.zeros((2, 3)), np.ones((2, 3))]
+    masks = [np.ones((2, 3), bool), np.array([[False] * 3, [True] * 3]), np.zeros((2, 3), bool)]
+    assert group_line(groups, tables, masks) == {"train/groups_dropped": 2.0, "train/zero_advantage_share": 5 / 9}
+
+
+def test_a_run_tells_its_kl_its_times_and_one_groups_messages(taught, tmp_path):  # noqa: F811
+    settings = replace(taught, updates=2, slots=Slots(regulariser="kl_k3", beta=0.01))
+    train(settings, tmp_path / "whole")
+    first, second = read_metrics(tmp_path / "whole" / "metrics.csv")[1:]
+    assert min(first["train/kl"], second["train/kl"]) > 0  # of the last pass: one step is behind it
+    assert 0 < first["train/clip_share"] < 1
+    assert 0 < first["train/entropy"] < np.log(400)
+    assert first["train/message_tokens"] == pytest.approx(first["train/tokens"] / first["train/decisions"])
+    times = read_metrics(tmp_path / "whole" / "timing.csv")
+    assert [line["update"] for line in times] == [1, 2]
+    assert all(line["seconds/all"] > line["seconds/rollouts"] + line["seconds/update"] > 0 for line in times)
+    lines = read_rollouts(tmp_path / "whole")
+    assert [(line["update"], line["rollout"], line["step"]) for line in lines] == [
+        (update, g, t) for update in (1, 2) for g in range(3) for t in range(4)
+    ]
+    assert len({(line["update"], line["stream"]) for line in lines}) == 2
+    assert any(line["message"] and line["advantage"] for line in lines)
+    # Killed in the middle of the second update's lines.
+    train(replace(settings, updates=1), tmp_path / "cut", tensorboard=False)
+    with (tmp_path / "cut" / "rollouts.jsonl").open("a") as file:
+        file.write(json.dumps(lines[12]) + "\n" + json.dumps(lines[13])[:20])
+    train(settings, tmp_path / "cut", resume=True, tensorboard=False)
+    assert read_rollouts(tmp_path / "cut") == lines
+    assert [line["update"] for line in read_metrics(tmp_path / "cut" / "timing.csv")] == [1, 2]
+
+
+def test_a_new_run_keeps_no_messages_of_an_old_one(tmp_path):
+    (tmp_path / "rollouts.jsonl").write_text('{"update": 1}\n')
+    RolloutFile(tmp_path, None)
+    assert read_rollouts(tmp_path) == []
+
+
+def test_an_update_that_trains_nothing_says_so(taught, tmp_path):  # noqa: F811
+    mute = replace(taught, lm=replace(taught.lm, max_tokens=1), slots=Slots(sampler="dynamic"), updates=1)
+    with pytest.warns(UserWarning, match=r"update 1 trained nothing: the sampler 'dynamic' left none of \d+ groups"):
+        train(mute, tmp_path, tensorboard=False)
+    line = read_metrics(tmp_path / "metrics.csv")[-1]
+    assert (line["train/decisions"], line["train/zero_advantage_share"]) == (0, 1)
+    assert line["train/groups_dropped"] >= 2
