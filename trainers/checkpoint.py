@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # looking for a checkpoint needs no torch
     import torch
 
 _PREFIX = "checkpoint-"
+BEST = "best"
+"""Within a run's folder: the policy that was best on held-out streams."""
 
 
 def save(
@@ -24,8 +26,9 @@ def save(
     parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
     state: dict[str, Any],
     write: Callable[[Path], None] = lambda draft: None,
+    keep: int = 1,
 ) -> Path:
-    """Write ``checkpoint-<update>`` and drop older ones.
+    """Write ``checkpoint-<update>`` and drop the oldest ones.
 
     Args:
         folder: of the run.
@@ -33,9 +36,10 @@ def save(
         parts: what is kept as ``<name>.safetensors``: weights of modules, moments of optimisers.
         state: JSON-able facts, among them the settings' fingerprint.
         write: puts further files into the folder before it is renamed.
+        keep: the newest that stay, this one among them.
 
     Returns:
-        The checkpoint's folder. It is renamed into place when complete; the older one goes only then.
+        The checkpoint's folder. It is renamed into place when complete; an older one goes only then.
     """
     from safetensors.torch import save_file
 
@@ -52,16 +56,41 @@ def save(
     )
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
-    for other in folder.iterdir():
-        if other.name.startswith((_PREFIX, f".{_PREFIX}")) and other != target:
+    older = sorted(other for other in _complete(folder) if other.name < target.name)
+    kept = [target, *older[len(older) - min(keep - 1, len(older)) :]]
+    for other in [*folder.glob(f"{_PREFIX}*"), *folder.glob(f".{_PREFIX}*")]:
+        if other not in kept:
             shutil.rmtree(other, ignore_errors=True)
     return target
 
 
+def save_best(folder: Path, state: dict[str, Any], write: Callable[[Path], None]) -> None:
+    """Put a run's best policy so far into ``best`` in its folder, in place of the one that is there.
+
+    Args:
+        folder: of the run.
+        state: JSON-able facts.
+        write: puts the policy's files into the folder before it is renamed.
+    """
+    target, draft, gone = folder / BEST, folder / f".{BEST}.new", folder / f".{BEST}.old"
+    for left in (draft, gone):
+        shutil.rmtree(left, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write(draft)
+    (draft / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
+    if target.is_dir():
+        target.rename(gone)
+    draft.rename(target)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def latest(folder: Path) -> Path | None:
     """The newest complete checkpoint of a run, or None."""
-    found = sorted(p for p in folder.glob(f"{_PREFIX}*") if (p / "state.json").is_file()) if folder.is_dir() else []
-    return found[-1] if found else None
+    return max(_complete(folder), default=None)
+
+
+def _complete(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").is_file()] if folder.is_dir() else []
 
 
 def find(path: Path) -> Path:

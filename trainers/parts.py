@@ -283,7 +283,7 @@ class Parts:
             "sampler": self.sampler.state(),
             "cost": self.cost(),
         }
-        checkpoint.save(folder, update, self._kept(), state)
+        checkpoint.save(folder, update, self._kept(), state, keep=self.settings.keep)
 
     def load(self, folder: Path) -> int:
         """Go on from a checkpoint; the number of finished updates.

@@ -20,6 +20,9 @@ from rewards.presets import CREDIT, PRESETS, has_scale, wrap_reward
 from trainers.reader_settings import ReaderSettings, without_unseen
 from trainers.slots.choices import Slots
 
+FREE = ("updates", "eval_every", "checkpoint_every", "keep")
+"""Settings of a run that may change when it is resumed; what is learnt does not hang on them."""
+
 
 @dataclass(frozen=True)
 class EnvSettings(ReaderSettings):
@@ -159,9 +162,20 @@ class TrainSettings:
     """Held-out streams of the last evaluation."""
     checkpoint_every: int = 40
     """Updates between two checkpoints."""
+    keep: int = 1
+    """Newest checkpoints that are kept."""
 
     def __post_init__(self) -> None:
-        for name in ("updates", "streams", "epochs", "eval_every", "eval_streams", "final_streams", "checkpoint_every"):
+        for name in (
+            "updates",
+            "streams",
+            "epochs",
+            "eval_every",
+            "eval_streams",
+            "final_streams",
+            "checkpoint_every",
+            "keep",
+        ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
@@ -258,6 +272,9 @@ class TrainSettings:
     @property
     def fingerprint(self) -> str:
         """Hash of everything that decides the numbers: a checkpoint of other settings is not resumed."""
-        kept = {k: v for k, v in asdict(self).items() if k not in ("updates", "checkpoint_every")}
-        kept["env"] = without_unseen(kept["env"])
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._deciding(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def _deciding(self) -> dict[str, Any]:
+        """The settings without those that say how long, how often and where: a resumed run may have others."""
+        kept = {k: v for k, v in asdict(self).items() if k not in FREE}
+        return kept | {"env": without_unseen(kept["env"])}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,7 +23,7 @@ from trainers.layers import share_reader
 from trainers.lock import alone_in
 from trainers.ray_rollouts import rollouts_by
 from trainers.run_folder import draw, heldout_line, open_run, rollout_line, write_result
-from trainers.runlog import RunLog
+from trainers.runlog import RunLog, read_metrics
 from trainers.runs import START
 from trainers.tokens.context import check_run
 from trainers.tokens.measures import drawn_tokens, group_line, token_line
@@ -66,8 +67,8 @@ def train(
 
     Args:
         settings: everything that decides the numbers.
-        folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints (the model among them, as transformers loads
-            it), start.json (held-out scores before the first update), timing.csv, rollouts.jsonl and result.json.
+        folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints and best (the model, as transformers loads it),
+            start.json (held-out scores before the first update), timing.csv, rollouts.jsonl and result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called with the stage ("teacher", "warm start", "held-out", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
@@ -116,12 +117,23 @@ def _train(
     if finished is None:
         parts.warm = _warm_start(parts, progress)
         parts.save(folder, 0)  # whatever becomes of the evaluation, the model need not learn this again
+    update = finished or 0
+    best = max(map(_sound, read_metrics(folder / "metrics.csv")), default=-inf)
+
+    def keep_best(line: dict[str, float]) -> float:
+        """Before the line is written: an evaluation that has its line is not made again."""
+        if _sound(line) > best:
+            parts.save_best(folder, update, line["heldout/r_global"])
+        return max(best, _sound(line))
+
     if not log.begun:
         scores = evaluated(settings.final_streams)
         write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
-        log.write(0, dict(parts.warm) | heldout_line(scores[: settings.eval_streams]) | parts.cost())
+        line = heldout_line(scores[: settings.eval_streams])
+        best = keep_best(line)
+        log.write(0, dict(parts.warm) | line | parts.cost())
 
-    update, ended = finished or 0, parts.sampler.exhausted()
+    ended = parts.sampler.exhausted()
     while update < settings.updates and ended is None:
         begun = perf_counter()
         drawn = draw(parts, folder, update, play)
@@ -151,6 +163,7 @@ def _train(
         last = update == settings.updates or ended is not None
         if update % settings.eval_every == 0 or last:
             line |= heldout_line(evaluated(settings.eval_streams))
+            best = keep_best(line)
         log.write(update, line | parts.cost())
         times = played - begun, learnt - learning, perf_counter() - begun
         speeds = drawn_tokens(drawn.groups[: drawn.fresh]) / times[0], line.get("train/tokens", 0.0) / times[1]
@@ -168,6 +181,11 @@ def _train(
     scores = evaluated(settings.final_streams)
     write_result(settings, folder, heldout[0], scores, parts, update, ended)
     return parts.policy, scores
+
+
+def _sound(line: Mapping[str, float]) -> float:
+    """Held-out r_global of a line; -inf where there is none, or one over some of the streams alone."""
+    return line["heldout/r_global"] if line.get("heldout/failures") == 0 else -inf
 
 
 def _warm_start(parts: TokenParts, progress: Progress) -> dict[str, float]:

@@ -182,7 +182,12 @@ class TokenParts(Parts):
             "cost": self.cost(),
             "warm": dict(self.warm),
         }
-        checkpoint.save(folder, update, self._kept(), state, self._write)
+        checkpoint.save(folder, update, self._kept(), state, self._write, self.settings.keep)
+
+    def save_best(self, folder: Path, update: int, r_global: float) -> None:
+        """The model as `agents.language_model.load_policy` reads it, as the best so far on held-out streams."""
+        state = {"update": update, "memenvs": __version__, "agent": "lm", "heldout/r_global": r_global}
+        checkpoint.save_best(folder, state, self.policy.save)
 
     def _kept(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
         kept: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"optimiser": self.optimiser}

@@ -9,6 +9,9 @@ from agents.language_model.prompt import PromptSettings
 from memenvs.errors import SettingsError, whole
 from trainers.settings import EnvSettings, TrainSettings
 
+ROUNDING = ("batch", "micro_batch", "device")
+"""Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
+
 
 @dataclass(frozen=True)
 class LanguageModelSettings:
@@ -90,6 +93,8 @@ class TokenTrainSettings(TrainSettings):
     """Passes over one update's rows."""
     entropy: float = 0.0
     """Not for language models: must be 0."""
+    checkpoint_every: int = 5
+    """Updates between two checkpoints; an update takes minutes."""
     lm: LanguageModelSettings = field(default_factory=LanguageModelSettings)
     """The model."""
 
@@ -98,6 +103,10 @@ class TokenTrainSettings(TrainSettings):
         if self.entropy:
             raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
         object.__setattr__(self, "env", replace(self.env, dialect=self.lm.message))
+
+    def _deciding(self) -> dict[str, Any]:
+        kept = super()._deciding()
+        return kept | {"lm": {name: value for name, value in kept["lm"].items() if name not in ROUNDING}}
 
     @property
     def together(self) -> int:
