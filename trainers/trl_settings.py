@@ -56,6 +56,7 @@ REFUSED: Mapping[str, str] = {
     "eval_every": "say it to TRL: GRPOConfig(eval_strategy='steps', eval_steps=...)",
     "final_streams": "call trainer.evaluate(streams) at the end",
     "checkpoint_every": "say it to TRL: GRPOConfig(save_steps=...)",
+    "keep": "say it to TRL: GRPOConfig(save_total_limit=...)",
     **dict.fromkeys(("slots.beta", "slots.reset_every", "slots.reset_above"), _NO_REGULARISER),
     "slots.lam": "it is GAE's, which needs a critic; take gamma",
     "lm.device": "accelerate places the model: accelerate launch --gpu_ids, or CUDA_VISIBLE_DEVICES",
