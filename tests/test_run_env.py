@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from memenvs.errors import DataError, SettingsError
-from trainers.run_env import EnvOptions, env_for
+from trainers.run_env import EnvOptions, env_for, trained_folder
 from trainers.settings import EnvSettings, TrainSettings
 
 
@@ -79,3 +79,39 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     (tmp_path / "state.json").write_text("{}")
     with pytest.raises(DataError, match="does not say with what settings"):
         env_for([tmp_path])
+
+
+def test_a_checkpoint_and_a_language_models_run_are_named_in_several_ways(run, tmp_path):
+    a = run("a", T=8, max_operations=5)
+    checkpoint = next(a.iterdir())
+    for name in (str(a), f"lm:{a}", str(checkpoint), f"lm:{checkpoint}"):
+        assert env_for([trained_folder(name)]) == EnvSettings(T=8, max_operations=5)
+    assert [trained_folder(name) for name in ("controls", "lm:owner/model", f"lm:{tmp_path}")] == [None] * 3
+
+
+def test_a_saved_model_brings_its_limits_and_nothing_else(run, tmp_path):
+    prompt = {"dialect": "json", "max_operations": 5, "max_item_tokens": None, "memory_budget": 70}
+    (tmp_path / "prompt.json").write_text(json.dumps({"prompt": prompt, "sampling": {}}))
+    saved = trained_folder(f"lm:{tmp_path}")
+    limits = {"max_operations": 5, "max_item_tokens": None, "memory_budget": 70}
+    assert env_for([saved], {"T": 8}) == EnvSettings(T=8, **limits)
+    assert env_for([run("a", T=9, k=3, **limits), saved]) == EnvSettings(T=9, k=3, **limits)
+    with pytest.raises(SettingsError, match="max_operations is not the same everywhere"):
+        env_for([saved], {"max_operations": 3})
+
+
+def test_a_runs_own_reader_is_asked_as_in_training(run, tmp_path):
+    reader = "http://127.0.0.1:1/v1#m"
+    a = run("a", reader=reader, reader_max_tokens=9, reader_concurrency=4, reader_cache=str(tmp_path / "gone.sqlite"))
+    asked = EnvSettings(reader=reader, reader_max_tokens=9, reader_concurrency=4)
+    assert env_for([a]) == asked
+    assert env_for([a], {}, {"max_tokens": 7}) == replace(asked, reader_max_tokens=7)
+    assert env_for([a], {"reader": reader}) == EnvSettings(reader=reader)  # named anew: nothing comes along
+    (a / "replies.sqlite").touch()
+    assert env_for([a]).reader_cache == str(a / "replies.sqlite")
+    b = run("b", reader=reader, reader_max_tokens=8, reader_concurrency=2)
+    with pytest.raises(
+        SettingsError, match="reader_max_tokens is not the same everywhere .* say which with --max-tokens"
+    ):
+        env_for([a, b])
+    assert env_for([a, b], {}, {"max_tokens": 7}) == EnvSettings(reader=reader, reader_max_tokens=7)

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import gymnasium as gym
 import tyro
 
-from agents.base import MODEL_AGENTS, make_agent
 from memenvs.errors import SettingsError
-from memenvs.record import EpisodeRecord
-from memenvs.streams.types import StreamDataset
 from trainers.endpoint_options import EndpointOptions
-from trainers.run_env import NOTHING_GIVEN, EnvOptions, env_for
-from trainers.settings import EnvSettings
+from trainers.manager_options import ManagerOptions
+from trainers.run_env import NOTHING_GIVEN, EnvOptions
 
 Options = Annotated[EnvOptions, tyro.conf.arg(name="")]
 Endpoint = Annotated[EndpointOptions, tyro.conf.arg(name="")]
+Manager = Annotated[ManagerOptions, tyro.conf.arg(name="")]
 Agents = Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--agent"])]
 STREAMS = 100
 """Streams of an evaluation without a suite, where no number is given."""
 STILL_OPEN = 3
-"""Exit code of an evaluation of a suite that has something left to try again."""
+"""Exit code of an evaluation that has something left to try again."""
 
 
 def evaluate(
@@ -50,6 +45,7 @@ def evaluate(
     workers: int = 0,
     ray: str | None = None,
     endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
+    manager: Manager = {},  # noqa: B006 - likewise
 ) -> None:
     """Play held-out streams with agents side by side, and write the table as JSON and CSV.
 
@@ -64,6 +60,10 @@ def evaluate(
 
     The same on other data:
         memenvs evaluate --agents runs/a controls --data path/to/test.parquet
+
+    A run of a language model, computed in another dtype than in training; a hosted model, and what it costs:
+        memenvs evaluate --agents lm:runs/lm controls --manager-dtype float32
+        memenvs evaluate --agents endpoint:http://127.0.0.1:8000/v1#model controls --manager-price-in 0.5 --manager-price-out 2
 
     Other streams, with the manager that is exact on them:
         memenvs evaluate --agents adder controls --env-id RunningSum-v0
@@ -89,7 +89,8 @@ def evaluate(
 
     An evaluation of a suite that was killed goes on with the same command; questions on which the reader failed are asked again.
     With another --profile or --judge, its predictions are scored anew without reading again. The exit code is 3 while the same
-    command would try something again: a question, a verdict, or a stream, on which a model failed.
+    command would try something again: a question, a verdict, or a stream, on which a model failed. Without a suite, too, the other
+    streams count, and what servers replied is kept.
 
     Args:
         agents: folders of runs; nothing, random, keep_everything, scripted, hindsight, first, last, random_budget; or "controls"
@@ -120,7 +121,8 @@ def evaluate(
         records: also write the records of all episodes, one per line, as records/<agent>.jsonl.
         workers: with a suite, processes that play its streams; 0 for this one. The table is the same.
         ray: with a suite, the Ray cluster that the workers belong to: auto, or its head's host:port.
-        endpoint: with a suite, how its reader is asked.
+        endpoint: how the reader is asked.
+        manager: without a suite, how language models that manage a memory are asked.
     """
     if suite is not None:
         from trainers.commands_suite import evaluate_suite
@@ -128,6 +130,9 @@ def evaluate(
         asked = {"revision": revision, "on_error": None if on_error == "raise" else on_error, "tokens": chunk_tokens}
         opening = {name: value for name, value in asked.items() if value is not None}
         named = [name for name in agents if name != "controls"]
+        if manager:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in manager)
+            raise SettingsError(f"{flags} is for an evaluation without a suite; leave it out")
         if split != "test":
             raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
         if streams is not None and streams < 1:
@@ -154,133 +159,13 @@ def evaluate(
         "ray": ray,
     }
     alone = [f"--{name}" for name, value in given.items() if value is not None]
-    alone += [f"--{name}" for name in endpoint]
     if alone or controls != ("all",):
         raise SettingsError(f"{' and '.join(alone) or '--controls'} needs a suite: --suite memalpha")
-    _play_and_tabulate(
-        agents, env, split, STREAMS if streams is None else streams, seed, out or Path("runs/evaluation"),
-        records,
+    from trainers.commands_environment import evaluate_environment
+
+    failed = evaluate_environment(
+        agents, env, split, STREAMS if streams is None else streams, seed, out or Path("runs/evaluation"), records,
+        endpoint, manager,
     )  # fmt: skip
-
-
-def _play_and_tabulate(
-    agents: Sequence[str], env: EnvOptions, split: str, streams: int, seed: int, out: Path, records: bool
-) -> None:
-    """An evaluation in a registered environment."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from agents.candidate import CandidateAgent
-    from trainers.comparison import evaluate_control, question_sources, row, show_table, write_table
-    from trainers.evaluation import EpisodeScore
-    from trainers.evaluation import evaluate as play_all
-    from trainers.playing_together import evaluate_together
-    from trainers.provenance import facts
-    from trainers.saved import file_names
-
-    for name, value, least in (("streams", streams, 1), ("seed", seed, 0)):
-        if value < least:
-            raise SettingsError(f"{name} must be at least {least}, got {value}")
-    names, runs = named_agents(agents)
-    policies = {name: CandidateAgent(folder) for name, folder in runs.items()}
-    settings = env_for([Path(name) for name in runs], env)
-    made = settings.make(split, evaluation=True)
-    dataset = made.unwrapped.dataset  # type: ignore[attr-defined]
-    models = {name: _model(name, settings, split, dataset) for name in names if is_model(name)}
-    indices = list(range(min(streams, len(dataset))))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    asked = {name: getattr(settings, name) for name in EnvOptions.__annotations__} | {"data": settings.source}
-    console.print("environment: " + ", ".join(f"{name} {value}" for name, value in asked.items()))
-
-    rows: list[dict[str, Any]] = []
-    every: list[EpisodeScore] = []
-    budgets, reference = None, None
-    files = file_names(names)
-    for name in track(names, "agents"):
-        kept: list[EpisodeRecord] = []
-        keep = kept.append if records or name in models else None
-        if name in policies:
-            scores = play_all(made, policies[name], indices, seed, keep)
-        elif name in models:
-            scores = evaluate_together(models[name][1], models[name][0], indices, seed, keep)
-        else:
-            scores = evaluate_control(name, settings, split, indices, budgets, seed, dataset, keep)
-        if budgets is None and name != "nothing":
-            budgets, reference = [score.memory_tokens for score in scores], name
-        origin: dict[str, Any] = {"kind": "learned", "run": name} if name in policies else {"kind": "control"}
-        if name in models:
-            # Messages without any operation to carry out or refuse, per episode: not SKIP, and not among the invalid operations.
-            unread = sum(step.error is not None for record in kept for step in record.steps) / len(kept)
-            origin = {"kind": "language model", "dialect": models[name][0].dialect, "unreadable_messages": unread}
-        rows.append(row(files[name], [scores], **origin))
-        every += scores
-        if records:
-            path = out / "records" / f"{files[name]}.jsonl"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(record.to_json() + "\n" for record in kept), encoding="utf-8")
-    known = facts(made, seed=seed, streams=len(indices), equal_memory_reference=reference, settings=asked)
-    write_table(rows, known, out / "table")
-    heading: dict[str, tuple[str, Callable[[Any], str]]] = {
-        "memory_tokens": ("memory tokens", "{:.0f}".format),
-        "memory_share": ("of stream", "{:.0%}".format),
-        "invalid_operations": ("invalid", "{:.1f}".format),
-        "failures": ("failed", "{:.0f}".format),
-    }
-    heading |= {"unreadable_messages": ("unreadable", "{:.1f}".format)} if models else {}
-    heading |= {s: (s.removeprefix("builtin-"), "{:.2f}".format) for s in question_sources(every)}
-    title = f"{known['data']}, {known['split']}: {len(indices)} streams, reader {known['reader']}, profile {known['profile']}"
-    console.print(show_table(rows, title, heading))
-    console.print(f"written: {out / 'table.json'}, {out / 'table.csv'}" + (f", {out / 'records'}" if records else ""))
-
-
-def is_model(name: str) -> bool:
-    """Whether this names a language model, see `agents.base.MODEL_AGENTS`."""
-    kind, _, model = name.partition(":")
-    return kind in MODEL_AGENTS and bool(model)
-
-
-def _model(
-    name: str, settings: EnvSettings, split: str, dataset: StreamDataset
-) -> tuple[Any, Callable[[], gym.Env[Any, Any]]]:
-    """A language model that knows the environment's limits, and what makes environments that read its dialect."""
-    agent: Any = make_agent(
-        name,
-        max_operations=settings.max_operations,
-        max_item_tokens=settings.max_item_tokens,
-        memory_budget=settings.memory_budget,
-    )
-    own = replace(settings, dialect=agent.dialect)
-    return agent, lambda: own.make(split, evaluation=True, dataset=dataset)
-
-
-def named_agents(agents: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
-    """The agents that `evaluate` plays, each once, and the checkpoints of those that are runs.
-
-    Raises:
-        SettingsError: a name is not accepted, or one that needs a memory size comes too early.
-        DataError: a folder holds no checkpoint.
-    """
-    from memenvs.errors import did_you_mean
-    from trainers import checkpoint
-    from trainers.comparison import BUDGETED, CONTROLS, EXACT
-
-    controls = (*CONTROLS, *BUDGETED)
-    known = (*controls, *EXACT)
-    every = (n for name in agents for n in (controls if name == "controls" else (checkpoint.agent_name(name),)))
-    names = list(dict.fromkeys(every))
-    if not names:
-        raise SettingsError("name at least one agent, for instance controls")
-    runs: dict[str, Path] = {}
-    for number, name in enumerate(names):
-        if name in BUDGETED and not set(names[:number]) - {"nothing", *BUDGETED}:
-            raise SettingsError(f"{name} needs a memory size: name an agent before it, for instance keep_everything")
-        if name in known or is_model(name):
-            continue
-        if not Path(name).is_dir():
-            accepted = ("controls", *known, *(f"{kind}:MODEL" for kind in MODEL_AGENTS))
-            raise SettingsError(
-                f"{name!r} cannot be evaluated; accepted: the folder of a run (memenvs train --out ...), or one of "
-                f"{', '.join(accepted)}.{did_you_mean(name, accepted)}"
-            )
-        runs[name] = checkpoint.find(Path(name))
-    return names, runs
+    if failed:
+        sys.exit(STILL_OPEN)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.base import Agent, make_agent
+from memenvs.reading import Reader
 from memenvs.record import EpisodeRecord
 from memenvs.streams.types import StreamDataset
 from memenvs.version import __version__
@@ -46,10 +47,11 @@ def evaluate_control(
     env_settings: EnvSettings,
     split: str,
     streams: Sequence[int],
-    budgets: Sequence[int] | None,
+    budgets: Sequence[int | None] | None,
     seed: int = 0,
     dataset: StreamDataset | None = None,
     keep: Callable[[EpisodeRecord], None] | None = None,
+    reader: Reader | None = None,
 ) -> list[EpisodeScore]:
     """Scores of one control.
 
@@ -58,20 +60,26 @@ def evaluate_control(
         env_settings: the environment.
         split: name of the held-out split.
         streams: indices.
-        budgets: for `BUDGETED`, tokens per stream, in the order of ``streams``.
+        budgets: for `BUDGETED`, tokens per stream, in the order of ``streams``; None where nobody knows how many, which fails.
         seed: of the control's draws.
         dataset: the split's data, if it is open already.
         keep: called with each record.
+        reader: who answers, if it is made already.
     """
     env = env_settings.make(split, evaluation=True, dataset=dataset)
+    if reader is not None:
+        env.unwrapped.reader = reader  # type: ignore[attr-defined]
     if name not in BUDGETED:
         return evaluate(env, make_control(name, env_settings), streams, seed, keep)
     assert budgets is not None
-    return [
-        score
-        for index, budget in zip(streams, budgets, strict=True)
-        for score in evaluate(env, make_control(name, env_settings, max(1, budget)), [index], seed, keep)
-    ]
+    scores = []
+    for index, budget in zip(streams, budgets, strict=True):
+        if budget is None:
+            stream = env.unwrapped.dataset[index]  # type: ignore[attr-defined]
+            scores.append(EpisodeScore.unplayed(stream, "the agent whose memory size it gets failed on this stream"))
+        else:
+            scores += evaluate(env, make_control(name, env_settings, max(1, budget)), [index], seed, keep)
+    return scores
 
 
 def question_sources(scores: Iterable[EpisodeScore]) -> list[str]:
@@ -98,9 +106,9 @@ def row(name: str, runs: Sequence[Sequence[EpisodeScore]], **more: Any) -> dict[
         "r_global": interval.mean,
         "low": interval.low,
         "high": interval.high,
-        "memory_tokens": sum(score.memory_tokens for score in scores) / len(scores),
+        "memory_tokens": _mean([score.memory_tokens for score in scores if score.played]),
         "memory_share": memory_share(scores),
-        "invalid_operations": sum(score.invalid for score in scores) / len(scores),
+        "invalid_operations": _mean([score.invalid for score in scores if score.played]),
         "failures": sum(score.failure is not None for score in scores),
         "seeds": len(runs),
         "streams": len(runs[0]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from agents.base import Agent, View
 from memenvs.record import EpisodeRecord
+from memenvs.streams.types import Stream
 
 if TYPE_CHECKING:
     from trainers.rollout import Policy
@@ -27,16 +29,16 @@ class EpisodeScore:
     """Source of the stream."""
     r_global: float
     """Mean score of the global questions; NaN if any reading of the episode failed."""
-    memory_tokens: int
-    """L(M_T)."""
-    stream_tokens: int
+    memory_tokens: float
+    """L(M_T); NaN, as the next two, of a stream that was not played to its end."""
+    stream_tokens: float
     """Sum of L(c_t)."""
-    invalid: int
+    invalid: float
     """Operations refused."""
     by_source: dict[str, float]
     """Mean score per question source."""
     failure: str | None = None
-    """The first failure of the reader."""
+    """The first failure of the reader, or why the agent had no message."""
 
     @classmethod
     def of(cls, record: EpisodeRecord) -> EpisodeScore:
@@ -55,6 +57,16 @@ class EpisodeScore:
             by_source={source: float(np.mean(values)) for source, values in sorted(scores.items())},
             failure=record.failure,
         )
+
+    @classmethod
+    def unplayed(cls, stream: Stream, reason: str) -> EpisodeScore:
+        """Of a stream for which the agent had no message: it has failed, and says nothing about memory."""
+        return cls(stream.id, stream.source, math.nan, math.nan, math.nan, math.nan, {}, reason)
+
+    @property
+    def played(self) -> bool:
+        """Whether the stream was played to its end."""
+        return not math.isnan(self.memory_tokens)
 
 
 def play(env: gym.Env[Any, Any], agent: Agent, index: int, seed: int = 0) -> EpisodeRecord:
@@ -100,6 +112,7 @@ def evaluate_policy(
     policy: Policy,
     streams: Sequence[int],
     progress: Callable[[float], None] = lambda played: None,
+    keep: Callable[[EpisodeRecord], None] = lambda record: None,
 ) -> list[EpisodeScore]:
     """Play streams with a greedy policy, several at once: one forward pass decides for all of them.
 
@@ -108,6 +121,7 @@ def evaluate_policy(
         policy: decides greedily, so the scores do not depend on how streams are put together.
         streams: indices in the environments' dataset.
         progress: called after each step with the number of streams played so far, those under way by their share of steps.
+        keep: called with each record, in order.
 
     Returns:
         One score per stream, in order.
@@ -129,16 +143,20 @@ def evaluate_policy(
                     going.append(i)
             active = going
             progress(first + (share if active else len(batch)))  # rounding must not hide the last stream
-        scores += [EpisodeScore.of(env.unwrapped.record) for env, _ in batch]  # type: ignore[attr-defined]
+        for env, _ in batch:
+            record = env.unwrapped.record  # type: ignore[attr-defined]
+            keep(record)
+            scores.append(EpisodeScore.of(record))
     return scores
 
 
 def mean_r_global(scores: Iterable[EpisodeScore]) -> float:
-    """Mean over the episodes whose reader did not fail; NaN if there is none."""
+    """Mean over the episodes that did not fail; NaN if there is none."""
     values = [score.r_global for score in scores if score.failure is None]
     return float(np.mean(values)) if values else float("nan")
 
 
 def memory_share(scores: Iterable[EpisodeScore]) -> float:
-    """Mean of memory tokens over stream tokens."""
-    return float(np.mean([score.memory_tokens / score.stream_tokens for score in scores]))
+    """Mean of memory tokens over stream tokens, of the streams that were played; NaN if there is none."""
+    shares = [score.memory_tokens / score.stream_tokens for score in scores if score.played]
+    return float(np.mean(shares)) if shares else math.nan

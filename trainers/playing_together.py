@@ -100,27 +100,27 @@ def evaluate_together(
         agent: who manages the memories.
         streams: indices in the environment's dataset.
         seed: of the agent's draws.
-        keep: called with each record, in order.
+        keep: called with the record of each episode that was played to its end, in order.
 
     Returns:
-        One score per stream, in order.
-
-    Raises:
-        AgentError: the agent could not decide.
+        One score per stream, in order; the stream of an episode for which the agent had no message is `EpisodeScore.unplayed`.
     """
     free = [make() for _ in range(min(agent.together, len(streams)))]
     records: dict[int, EpisodeRecord] = {}
+    scores: dict[int, EpisodeScore] = {}
     games = (_InEnv(free.pop(), place, index, seed) for place, index in enumerate(streams))
     for game, error in side_by_side(agent, games):
-        if error is not None:
-            raise error
-        records[game.place] = game.env.unwrapped.record  # type: ignore[attr-defined]
+        env: Any = game.env.unwrapped
+        if error is None:
+            records[game.place] = env.record
+            scores[game.place] = EpisodeScore.of(env.record)
+        else:
+            scores[game.place] = EpisodeScore.unplayed(env.episode.stream, str(error))
         free.append(game.env)
-    ordered = [records[place] for place in range(len(streams))]
-    for record in ordered:
+    for place in sorted(records):
         if keep is not None:
-            keep(record)
-    return [EpisodeScore.of(record) for record in ordered]
+            keep(records[place])
+    return [scores[place] for place in range(len(streams))]
 
 
 class _InEnv:

@@ -11,7 +11,7 @@ from trainers.endpoint_options import check_options, is_served
 REPLIES = "replies.sqlite"
 """File of a run's folder: what its reader replied."""
 _PREFIX = "reader_"
-_CHANGE_REPLIES = ("reader", "reader_temperature", "reader_max_tokens", "reader_templates", "reader_dtype")
+CHANGE_REPLIES = ("reader", "reader_temperature", "reader_max_tokens", "reader_templates", "reader_dtype")
 """Fields that decide what is replied; the others say how and where it is asked."""
 
 
@@ -81,6 +81,6 @@ class ReaderSettings:
 
 def without_unseen(env: dict[str, Any]) -> dict[str, Any]:
     """Settings of an environment as plain data, without what changes no reply: where a named model is asked, and how patiently."""
-    kept = {name: value for name, value in env.items() if not name.startswith("reader") or name in _CHANGE_REPLIES}
+    kept = {name: value for name, value in env.items() if not name.startswith("reader") or name in CHANGE_REPLIES}
     address, _, model = env["reader"].partition("#")
     return kept | ({"reader": f"#{model}"} if is_served(address) and model else {})

@@ -2,7 +2,7 @@
 
 * `LanguageModelPolicy` - what trainers sample from and evaluation asks.
 * `Decision` - one message with all that is needed to train on it.
-* `load_policy` - the policy of a folder.
+* `load_policy` - the policy of a folder; `saved_settings` - what the folder says of it.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def load_policy(model: str | Path, batch: int = 64, **settings: Any) -> Language
         SettingsError: a setting cannot work.
         TypeError: a setting is unknown.
     """
-    told = _told(Path(model) / PROMPT_FILE)
+    told = saved_settings(Path(model))
     prompt = PromptSettings(**told.pop("prompt", {}) | _taken(PromptSettings, settings))
     sampling = SamplingSettings(**told.pop("sampling", {}) | _taken(SamplingSettings, settings))
     return LanguageModelPolicy(CausalLM.from_pretrained(model, **told | settings), prompt, sampling, batch)
@@ -175,7 +175,13 @@ def _taken(kind: Any, settings: dict[str, Any]) -> dict[str, Any]:
     return {field.name: settings.pop(field.name) for field in fields(kind) if field.name in settings}
 
 
-def _told(file: Path) -> dict[str, Any]:
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """What `LanguageModelPolicy.save` wrote about a model, as plain data: ``prompt``, ``sampling`` and so on; {} if nothing.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    file = folder / PROMPT_FILE
     if not file.is_file():
         return {}
     try:
