@@ -61,7 +61,7 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     assert [row["agent"] for row in table["rows"][:2]] == ["warm start", "warm start + GRPO"]
     assert table["gained"]["mean"] == pytest.approx(table["rows"][1]["r_global"] - table["rows"][0]["r_global"])
     with (tmp_path / "table.csv").open() as file:
-        assert {row["agent"] for row in csv.DictReader(file)} >= {"scripted", "hindsight"}
+        assert {row["agent"] for row in csv.DictReader(file)} >= {"scripted", "scripted, memory hidden", "hindsight"}
     assert (tmp_path / "curves.png").stat().st_size > 5000
     kept = tmp_path / "runs" / "seed0" / "result.json"
     made = kept.stat().st_mtime_ns

@@ -69,7 +69,7 @@ def train(
     with rollouts_by(workers, playing) as play:
         # Whatever is wrong with data, reward or slots shows before anything is written.
         parts = Parts(playing)
-        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, max(settings.eval_streams, settings.final_streams)))
         share_reader(heldout, parts.reader)
         with alone_in(folder):
             return _train(parts, heldout, settings, folder, resume, progress, tensorboard, play)

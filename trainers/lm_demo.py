@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from agents.base import Agent
 from agents.language_model.small import make_small
-from trainers.comparison import CONTROLS, evaluate_control, row, show_table, write_table
+from memenvs.streams.types import Stream
+from trainers.comparison import CONTROLS, evaluate_control, make_control, row, show_table, write_table
+from trainers.evaluation import evaluate
 from trainers.figures import learning_curves
 from trainers.lm_demo_settings import LMDemoSettings, model_folder, model_size, run_folder, run_settings
 from trainers.lock import alone_in
@@ -21,6 +24,8 @@ from trainers.runs import START, Run, read_scores, train_all
 from trainers.statistics import bootstrap
 
 WARM, LEARNED = "warm start", "warm start + GRPO"
+HIDDEN = "scripted, memory hidden"
+"""The teacher with what the model sees: the chunk alone."""
 
 
 def main(settings: LMDemoSettings) -> None:
@@ -59,13 +64,21 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     rows: list[dict[str, Any]] = [row(WARM, before, kind="learned"), row(LEARNED, after, kind="learned")]
     first = runs[0].settings
     with progress_bars() as bars:
-        bar = bars.add_task("controls", total=len(CONTROLS) * settings.streams)
+        bar = bars.add_task("controls", total=(len(CONTROLS) + 1) * settings.streams)
         for name in CONTROLS:
             bars.update(bar, description=f"controls: {name.replace('_', ' ')}")
             scores = evaluate_control(
                 name, first.env, "test", range(settings.streams), None, keep=lambda record: bars.advance(bar)
             )
             rows.append(row(name.replace("_", " "), [scores], kind="control"))
+        bars.update(bar, description=f"controls: {HIDDEN}")
+        scores = evaluate(
+            first.env.make("test", evaluation=True),
+            _MemoryHidden(make_control("scripted", first.env)),
+            range(settings.streams),
+            keep=lambda record: bars.advance(bar),
+        )
+        rows.append(row(HIDDEN, [scores], kind="control"))
     stage("controls")
     gained = bootstrap([
         [b.r_global - a.r_global for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)
@@ -78,7 +91,9 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         settings=first.to_json(),
     )
     write_table(rows, known, settings.out / "table")
-    levels = {entry["agent"]: entry["r_global"] for entry in rows if entry["agent"] in (WARM, "scripted", "random")}
+    levels = {
+        entry["agent"]: entry["r_global"] for entry in rows if entry["agent"] in (WARM, HIDDEN, "scripted", "random")
+    }
     curves = {LEARNED: [read_curve(run.folder) for run in runs]}
     learning_curves(curves, levels, settings.out / "curves.png", f"a small language model, {settings.seeds} seeds")
     columns = {
@@ -97,6 +112,26 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         console.print(f"  {run.folder}: {told_times(spent) or 'was finished'}", markup=False)
     written = ", ".join(str(settings.out / name) for name in ("table.json", "table.csv", "curves.png"))
     console.print(f"written: {written}; the trained models are the checkpoints of the runs above", markup=False)
+
+
+class _MemoryHidden:
+    """An agent that is shown an empty memory at every step.
+
+    Args:
+        agent: decides.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self.name = f"{agent.name}, memory hidden"
+        self._agent = agent
+
+    def reset(self, seed: int, stream: Stream | None = None) -> None:
+        """See `agents.base.Agent.reset`."""
+        self._agent.reset(seed, stream)
+
+    def act(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> str:
+        """See `agents.base.Agent.act`."""
+        return self._agent.act({**observation, "memory": ""}, {**info, "memory": ()})
 
 
 def _make_model(settings: LMDemoSettings, seed: int) -> None:

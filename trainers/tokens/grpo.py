@@ -85,7 +85,7 @@ def train(
     playing = settings if workers.ray else settings.keeping_replies(folder)
     with rollouts_by(workers, playing) as play:
         parts = TokenParts(playing)
-        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, settings.final_streams))
+        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, max(settings.eval_streams, settings.final_streams)))
         share_reader(heldout, parts.reader)
         check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
         with alone_in(folder):
