@@ -21,9 +21,12 @@ from agents.language_model import LanguageModelPolicy, PromptSettings, SamplingS
 from memenvs.reading import ExtractiveReader
 from trainers.cli import main
 from trainers.playing_together import side_by_side
+from trainers.settings import EnvSettings
 from trainers.suites.catalogue import SUITES
 from trainers.suites.plan import make_plan
 from trainers.suites.playing import StreamJob, play_block, play_stream
+from trainers.tokens.parts import TokenParts
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
 SMALL = ["--suite", "builtin", "--T", "4", "--streams", "3"]
 
@@ -117,6 +120,18 @@ def test_a_small_model_writes_what_it_writes_alone(tmp_path):
             }
     messages = [step.message for (_, name), found in together.items() if name == model for step in found.steps]
     assert len(set(messages)) > 6
+
+
+@pytest.mark.parametrize("named", ["run", "run/checkpoint-000000"])
+def test_a_run_of_a_language_model_writes_under_the_limits_it_was_trained_with(tmp_path, named):
+    LanguageModelPolicy(small_lm(), PromptSettings("sentences")).save(tmp_path / "model")
+    own = LanguageModelSettings(model=str(tmp_path / "model"), message="sentences")
+    env = EnvSettings(T=4, max_operations=7, max_item_tokens=9)
+    TokenParts(TokenTrainSettings(env=env, lm=own)).save(tmp_path / "run", 0)
+    plan = make_plan(SUITES["builtin"], [f"lm:{tmp_path / named}"], [], {"T": 4}, ExtractiveReader(), 1)
+    assert (plan.settings.limits.max_operations, plan.settings.limits.max_item_tokens) == (7, 9)
+    saved = make_plan(SUITES["builtin"], [f"lm:{tmp_path / 'model'}"], [], {"T": 4}, ExtractiveReader(), 1)
+    assert saved.settings.limits == SUITES["builtin"].limits
 
 
 def test_manager_and_reader_behind_servers_are_asked_for_all_streams_at_once(tmp_path):

@@ -1,7 +1,7 @@
 """The environment in which trained runs are evaluated: their own, as far as nothing else was asked for.
 
 * `env_for` - that environment.
-* `trained_folder` - where an agent's training says what its environment was.
+* `trained_folder` - where an agent's training says what its environment was; `is_run` - whether a folder is that of a run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def trained_folder(agent: str) -> Path | None:
         None for any other name.
     """
     folder = Path(agent.removeprefix("lm:"))
-    return folder if _is_run(folder) or (agent.startswith("lm:") and _is_saved(folder)) else None
+    return folder if is_run(folder) or (agent.startswith("lm:") and _is_saved(folder)) else None
 
 
 def env_for(
@@ -123,7 +123,7 @@ def _as_asked(trained: Mapping[str, Mapping[str, Any]], asking: Collection[str])
 
 def _trained(run: Path) -> dict[str, Any]:
     """What a run was trained with, by the names of `EnvSettings`; ``data`` is its held-out data, ``reader_cache`` is there."""
-    if not _is_run(run) and _is_saved(run):
+    if not is_run(run) and _is_saved(run):
         from agents.language_model.policy import saved_settings
 
         prompt = saved_settings(run)["prompt"]
@@ -148,7 +148,8 @@ def _trained(run: Path) -> dict[str, Any]:
     return env
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether it is the folder of a run with a checkpoint, or a checkpoint."""
     return (folder / "state.json").is_file() or checkpoint.latest(folder) is not None
 
 

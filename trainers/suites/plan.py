@@ -16,7 +16,7 @@ from memenvs.reading import Reader
 from memenvs.streams import StreamDataset, load
 from memenvs.streams.sources import GENERATED
 from trainers import checkpoint
-from trainers.run_env import LIMITS, EnvOptions, env_for
+from trainers.run_env import LIMITS, EnvOptions, env_for, is_run
 from trainers.saved import file_names
 from trainers.settings import EnvSettings
 from trainers.suites.arms import ARMS, Arm, find_arm
@@ -142,8 +142,13 @@ def make_plan(
         raise SettingsError(f"env_id chooses an environment, the suite {suite.name} another one: leave one of them out")
     arms = chosen_arms(agents, controls, suite.managers, memory)
     runs = [name for name in agents if name not in ARMS and Path(name).is_dir()]
+    folders_of_agents = [Path(name.removeprefix("lm:")) for name in agents if name not in ARMS]
+    trained = [folder for folder in folders_of_agents if is_run(folder)]
     settings = EpisodeSettings(
-        k=options.get("k", suite.k), chunk_questions=0, limits=_limits(suite, runs, options), retrieval=suite.retrieval
+        k=options.get("k", suite.k),
+        chunk_questions=0,
+        limits=_limits(suite, trained, options),
+        retrieval=suite.retrieval,
     )
     dataset = _open(suite, options, opening or {})
     count = streams or suite.streams or len(dataset)
@@ -156,21 +161,22 @@ def make_plan(
             f"{needing[0]} needs a memory size: name an agent, or {DEFAULT_REFERENCE} among the controls, whose size it gets"
         )
     folders = {name: checkpoint.find(Path(name)) for name in runs}
-    folders |= {name: Path(name[3:]) for name in agents if name.startswith("lm:") and Path(name[3:]).is_dir()}
+    models = {name: Path(name[3:]) for name in agents if name.startswith("lm:") and Path(name[3:]).is_dir()}
+    folders |= {name: checkpoint.find(path) if is_run(path) else path for name, path in models.items()}
     weights = {files[name]: checkpoint.digest(folder) for name, folder in folders.items()}
     # Their size is part of their name, so that a folder can hold them beside several agents.
     arms = {f"{n}@{reference}" if arm.needs_budget and with_size else n: arm for n, arm in arms.items()}
     return Plan(suite, dataset, min(count, len(dataset)), settings, reader, arms, reference, seed, weights)
 
 
-def _limits(suite: Suite, runs: Sequence[str], options: EnvOptions) -> MemoryLimits:
+def _limits(suite: Suite, runs: Sequence[Path], options: EnvOptions) -> MemoryLimits:
     """The suite's limits, or those that runs were trained with, unless options say otherwise."""
     limits = asdict(suite.limits)
     given: EnvOptions = {name: options[name] for name in LIMITS if name in options}  # type: ignore
     # In all else runs may differ: the suite brings data, k and reader, and each run its own memory.
     plain = {name: value for name, value in asdict(EnvSettings()).items() if name in EnvOptions.__annotations__}
     others: EnvOptions = {name: value for name, value in plain.items() if name not in LIMITS}  # type: ignore
-    trained = env_for([Path(run) for run in runs], others | given) if runs else None
+    trained = env_for(runs, others | given) if runs else None
     for option, name in zip(LIMITS, ("max_operations", "max_item_tokens", "max_tokens"), strict=True):
         if trained is not None:
             limits[name] = getattr(trained, option)
