@@ -23,7 +23,7 @@ from trainers.layers import follow, layers, share_reader
 from trainers.local_rollouts import local_rollouts
 from trainers.reading_costs import ReadingCosts
 from trainers.reward_checks import check_reward
-from trainers.rollout import Group, check_played, rollouts
+from trainers.rollout import Group, check_played, rollouts, view
 from trainers.scaling import learning_rate_for
 from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
@@ -31,7 +31,7 @@ from trainers.slots.collapse import Collapse
 from trainers.slots.difficulty import stream_embeddings
 from trainers.slots.regularisers import ReferenceResets, RegulariserSettings, kl_k3
 from trainers.slots.replay import RolloutReplay
-from trainers.slots.sampling import REFERENCE_NUMBER, GroupView, Sampler, gather, seed_pool
+from trainers.slots.sampling import REFERENCE_NUMBER, Sampler, gather, seed_pool
 from trainers.slots.sampling import Batch as Drawn
 from trainers.slots.types import Array
 from trainers.update import Objective, check
@@ -310,9 +310,3 @@ def policy_settings(settings: TrainSettings) -> CandidateSettings:
     if quota is None or quota > 6:
         raise SettingsError(f"the candidate policy writes 1 to 6 operations a step: set max_operations so; got {quota}")
     return CandidateSettings(max_operations=quota, max_item_tokens=settings.env.max_item_tokens, seed=settings.seed)
-
-
-def view(stream: int, group: Group) -> GroupView:
-    """What a sampler sees of a group."""
-    tokens = np.array([record.memory_tokens for record in group.records], dtype=np.float64)
-    return GroupView(stream, group.rewards, group.r_global, tokens, group.failed)

@@ -2,6 +2,7 @@
 
 * `Group` - the G rollouts of one stream.
 * `rollouts` - those of several streams at once; `rollout`, of one.
+* `view` - what a sampler sees of a group.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from memenvs.errors import MemenvsError, ReaderError, SettingsError
 from memenvs.record import EpisodeRecord
 from memenvs.together import read_together
 from rewards.wrapper import term_weights, work_out
+from trainers.slots.sampling import GroupView
 
 Rejudge = Callable[[Sequence[EpisodeRecord]], Sequence[EpisodeRecord]]
 """The records of one stream's rollouts with the scores of their global questions given anew."""
@@ -228,3 +230,9 @@ def check_played(groups: Sequence[Group], update: int) -> None:
         f"every rollout of update {update + 1} failed, so it was not made: {reason}. The run is "
         f"kept as it was after update {update}; the same command goes on from there (memenvs train with --resume auto)"
     )
+
+
+def view(stream: int, group: Group) -> GroupView:
+    """What a sampler sees of a group."""
+    tokens = np.array([record.memory_tokens for record in group.records], dtype=np.float64)
+    return GroupView(stream, group.rewards, group.r_global, tokens, group.failed)
