@@ -17,8 +17,10 @@ from trainers.slots.choices import Slots
 from trainers.slots.ratios import RatioSettings, outside
 from trainers.tokens.grpo import train
 from trainers.tokens.measures import PassMeasures, group_line, token_line
+from trainers.tokens.parts import TokenParts
 from trainers.tokens.rollout_file import RolloutFile, read_rollouts
 from trainers.tokens.rows import TokenRow
+from trainers.update import advantages
 
 LOG_RATIOS = torch.tensor([1.30, 1.25, 0.85, 0.75, 1.0]).log()
 
@@ -110,6 +112,30 @@ def test_a_run_tells_its_kl_its_times_and_one_groups_messages(taught, tmp_path):
     assert [line["update"] for line in read_metrics(tmp_path / "cut" / "timing.csv")] == [1, 2]
 
 
+def test_in_half_precision_the_first_pass_clips_nothing(taught):  # noqa: F811
+    own = replace(taught.lm, dtype="bfloat16", lora_rank=2)
+    # Large models differ by more than GSPO's range, this one by less.
+    slots = Slots(preset="gspo", clip_low=1e-6, clip_high=1e-6)
+    parts = TokenParts(replace(taught, lm=own, epochs=1, learning_rate=0.0, slots=slots))
+    drawn = parts.draw(0)
+    ones = [np.ones(one.rewards.shape) for one in drawn.groups]
+    fresh, recorded = (parts.learn(parts.rows(drawn.groups, ones, drawn.masks, n)) for n in (drawn.fresh, 0))
+    assert recorded["train/clip_share"] > 0
+    assert fresh["train/clip_share"] == fresh["train/drift"] == 0
+    assert fresh["train/log_ratio"] == recorded["train/log_ratio"] > 0
+
+
+def test_messages_that_were_cut_off_are_left_out_where_asked(taught):  # noqa: F811
+    lengths = {}
+    for cut_off in ("train", "leave_out"):
+        parts = TokenParts(replace(taught, lm=replace(taught.lm, max_tokens=12, cut_off=cut_off)))
+        drawn = parts.draw(0)
+        lengths[cut_off] = parts.rows(drawn.groups, advantages(drawn.groups, parts.slots), drawn.masks)
+    whole = [row for row in lengths["train"] if not row.truncated]
+    assert 0 < len(whole) < len(lengths["train"])
+    assert lengths["leave_out"] == whole  # with the advantages that they have among all
+
+
 def test_a_new_run_keeps_no_messages_of_an_old_one(tmp_path):
     (tmp_path / "rollouts.jsonl").write_text('{"update": 1}\n')
     RolloutFile(tmp_path, None)
@@ -118,7 +144,7 @@ def test_a_new_run_keeps_no_messages_of_an_old_one(tmp_path):
 
 def test_an_update_that_trains_nothing_says_so(taught, tmp_path):  # noqa: F811
     mute = replace(taught, lm=replace(taught.lm, max_tokens=1), slots=Slots(sampler="dynamic"), updates=1)
-    with pytest.warns(UserWarning, match=r"update 1 trained nothing: the sampler 'dynamic' left none of \d+ groups"):
+    with pytest.warns(UserWarning, match=r"update 1 trained nothing: the sampler 'dynamic' left 0 of \d+ groups"):
         train(mute, tmp_path, tensorboard=False)
     line = read_metrics(tmp_path / "metrics.csv")[-1]
     assert (line["train/decisions"], line["train/zero_advantage_share"]) == (0, 1)

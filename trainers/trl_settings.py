@@ -59,6 +59,7 @@ REFUSED: Mapping[str, str] = {
     "keep": "say it to TRL: GRPOConfig(save_total_limit=...)",
     **dict.fromkeys(("slots.beta", "slots.reset_every", "slots.reset_above"), _NO_REGULARISER),
     "slots.lam": "it is GAE's, which needs a critic; take gamma",
+    "lm.cut_off": "every row is trained; memenvs train --agent lm leaves those out that were cut off",
     "lm.device": "accelerate places the model: accelerate launch --gpu_ids, or CUDA_VISIBLE_DEVICES",
     **{
         f"lm.{name}": _NO_WARM_START

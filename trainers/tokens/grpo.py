@@ -151,9 +151,11 @@ def _train(
         update += 1
         parts.renew_reference(update, line.get("train/kl_after", 0.0))
         if not rows:
+            left = len(drawn.groups) - int(line["train/groups_dropped"])
             warnings.warn(
-                f"update {update} trained nothing: the sampler {parts.slots.sampler!r} left none of {len(drawn.groups)} groups "
-                "(their rollouts differ in nothing that it looks at); the weights are as they were",
+                f"update {update} trained nothing: the sampler {parts.slots.sampler!r} left {left} of {len(drawn.groups)} groups "
+                f"(it drops rollouts that end alike), with cut_off={settings.lm.cut_off!r} no message of them; the weights are as "
+                "they were",
                 stacklevel=2,
             )
         if drawn.fresh:

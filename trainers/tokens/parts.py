@@ -111,7 +111,7 @@ class TokenParts(Parts):
         selected: Sequence[NDArray[np.bool_]],
         fresh: int | None = None,
     ) -> list[TokenRow]:
-        """The rows that are trained: the steps of rollouts that did not fail, where the sampler selected them.
+        """The rows that are trained: the steps of rollouts that did not fail, where the sampler selected them and ``cut_off`` does.
 
         Args:
             groups: the rollouts.
@@ -121,12 +121,13 @@ class TokenParts(Parts):
                 re-rollouts of single steps, which were drawn now.
         """
         first = len(groups) if fresh is None else fresh
+        whole = self.settings.lm.cut_off == "leave_out"
         return [
             token_row(decision, float(table[g, t]), number, t, replayed=number >= first and not group.local)
             for number, (group, table, chosen) in enumerate(zip(groups, weights, selected, strict=True))
             for g, decisions in enumerate(group.decisions)
             for t, decision in enumerate(decisions)
-            if not group.failed[g] and chosen[g, t]
+            if not group.failed[g] and chosen[g, t] and not (whole and decision.truncated)
         ]
 
     def learn(self, rows: Sequence[TokenRow]) -> dict[str, float]:

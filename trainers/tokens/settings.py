@@ -30,6 +30,9 @@ class LanguageModelSettings:
     """Which items it sees where not all fit: those most alike to the chunk, or those written last."""
     max_tokens: int = 512
     """Longest message, in tokens."""
+    cut_off: Literal["train", "leave_out"] = "train"
+    """Messages that are cut off at ``max_tokens`` are trained like others, or left out of the loss, as in DAPO's overlong filtering
+    (arXiv 2503.14476, section 3.4); their rewards stay in the group's statistics."""
     temperature: float = 1.0
     """Of sampling in training."""
     top_p: float = 1.0
