@@ -14,7 +14,9 @@ from taught_model import taught  # noqa: F401 - a fixture
 from agents.language_model.policy import load_policy
 from memenvs.errors import DataError, SettingsError
 from trainers import checkpoint
+from trainers.commands_evaluate import evaluate
 from trainers.runlog import read_curve
+from trainers.suites.arms_memory import trained_memory
 from trainers.tokens.grpo import train
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
@@ -62,6 +64,11 @@ def test_the_newest_checkpoints_and_the_best_policy_stay(taught, tmp_path):  # n
     assert state["update"] == values.index(max(values))
     assert checkpoint.agent_name(f"lm:{tmp_path / 'best'}") == f"lm:{tmp_path / 'best'}"
     assert load_policy(tmp_path / "best").sampling.max_tokens == taught.lm.max_tokens
+    # The best is evaluated as it was in training, in the memory of its run.
+    evaluate((f"lm:{tmp_path / 'best'}",), streams=3, out=tmp_path / "evaluated")
+    (row,) = json.loads((tmp_path / "evaluated" / "table.json").read_text())["rows"]
+    assert row["r_global"] == pytest.approx(max(values))
+    assert trained_memory(tmp_path / "best") == trained_memory(tmp_path) != {}
 
 
 def test_a_better_policy_takes_the_place_of_the_best_one(tmp_path):

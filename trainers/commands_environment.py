@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 
 from agents.base import MODEL_AGENTS, make_agent
-from memenvs.errors import SettingsError
+from memenvs.errors import DataError, SettingsError
 from memenvs.record import EpisodeRecord
 from memenvs.streams.types import StreamDataset
 from trainers.endpoint_options import EndpointOptions
@@ -217,4 +217,11 @@ def _trained_batch(folder: Path) -> int | None:
     from trainers import checkpoint
 
     newest = folder if (folder / "state.json").is_file() else checkpoint.latest(folder)
-    return None if newest is None else int(checkpoint.read_state(newest)["settings"]["lm"]["batch"])
+    if newest is None:
+        return None
+    try:
+        return int(checkpoint.read_state(newest)["settings"]["lm"]["batch"])
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{newest}: state.json does not say how a language model was trained; name the run of one (memenvs train --agent lm)"
+        ) from error

@@ -73,7 +73,7 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
         learning_rate=settings.learning_rate,
         epochs=2,
         eval_every=10,
-        eval_streams=32,
+        eval_streams=min(32, settings.streams),
         final_streams=settings.streams,
         checkpoint_every=5,
         lm=own,

@@ -15,19 +15,19 @@ LOOKED_AT = 32
 """Streams that are looked at of training data that is made from a seed: there is no end to it, and they are alike."""
 
 
-def check_run(policy: LanguageModelPolicy, training: Any, heldout: Any, final_streams: int) -> None:
+def check_run(policy: LanguageModelPolicy, training: Any, heldout: Any, streams: int) -> None:
     """Find chunks that never fit before days are spent: in all training streams of a file, and in the held-out ones of the run.
 
     Args:
         policy: makes the prompts.
         training: one of the environments.
         heldout: likewise, over the held-out streams.
-        final_streams: how many of these are played.
+        streams: the most of these that an evaluation plays.
 
     Raises:
         SettingsError: a prompt does not fit without any memory.
     """
-    for env, most in ((training, LOOKED_AT), (heldout, final_streams)):
+    for env, most in ((training, LOOKED_AT), (heldout, streams)):
         dataset = env.unwrapped.dataset
         whole = env is training and dataset.source not in GENERATED
         check_prompts(policy, dataset, range(len(dataset) if whole else min(most, len(dataset))))

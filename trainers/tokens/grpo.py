@@ -85,9 +85,9 @@ def train(
     playing = settings if workers.ray else settings.keeping_replies(folder)
     with rollouts_by(workers, playing) as play:
         parts = TokenParts(playing)
-        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, max(settings.eval_streams, settings.final_streams)))
+        heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, _most_streams(settings)))
         share_reader(heldout, parts.reader)
-        check_run(parts.policy, parts.envs[0], heldout[0], settings.final_streams)
+        check_run(parts.policy, parts.envs[0], heldout[0], _most_streams(settings))
         with alone_in(folder):
             return _train(parts, heldout, settings, folder, resume, progress, tensorboard, play)
 
@@ -127,8 +127,8 @@ def _train(
         return max(best, _sound(line))
 
     if not log.begun:
-        scores = evaluated(settings.final_streams)
-        write_result(settings, folder, heldout[0], scores, parts, 0, None, START)
+        scores = evaluated(_most_streams(settings))  # for both the curve's first point and start.json
+        write_result(settings, folder, heldout[0], scores[: settings.final_streams], parts, 0, None, START)
         line = heldout_line(scores[: settings.eval_streams])
         best = keep_best(line)
         log.write(0, dict(parts.warm) | line | parts.cost())
@@ -183,6 +183,11 @@ def _train(
     scores = evaluated(settings.final_streams)
     write_result(settings, folder, heldout[0], scores, parts, update, ended)
     return parts.policy, scores
+
+
+def _most_streams(settings: TokenTrainSettings) -> int:
+    """Held-out streams of the largest evaluation of a run."""
+    return max(settings.eval_streams, settings.final_streams)
 
 
 def _sound(line: Mapping[str, float]) -> float:

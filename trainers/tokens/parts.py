@@ -173,22 +173,23 @@ class TokenParts(Parts):
 
     def save(self, folder: Path, update: int) -> None:
         """A checkpoint after this many updates; transformers loads the model from its folder."""
-        state = {
+        state = self._facts() | {"sampler": self.sampler.state(), "cost": self.cost(), "warm": dict(self.warm)}
+        checkpoint.save(folder, update, self._kept(), state, self._write, self.settings.keep)
+
+    def save_best(self, folder: Path, update: int, r_global: float) -> None:
+        """The model as `agents.language_model.load_policy` reads it, as the best so far on held-out streams."""
+        state = self._facts() | {"update": update, "heldout/r_global": r_global}
+        checkpoint.save_best(folder, state, self.policy.save)
+
+    def _facts(self) -> dict[str, Any]:
+        """What an evaluation asks the folder of a model, and a resumed run its checkpoint."""
+        return {
             "fingerprint": self.settings.fingerprint,
             "memenvs": __version__,
             "agent": "lm",
             **self.identity,
             "settings": self.settings.to_json(),
-            "sampler": self.sampler.state(),
-            "cost": self.cost(),
-            "warm": dict(self.warm),
         }
-        checkpoint.save(folder, update, self._kept(), state, self._write, self.settings.keep)
-
-    def save_best(self, folder: Path, update: int, r_global: float) -> None:
-        """The model as `agents.language_model.load_policy` reads it, as the best so far on held-out streams."""
-        state = {"update": update, "memenvs": __version__, "agent": "lm", "heldout/r_global": r_global}
-        checkpoint.save_best(folder, state, self.policy.save)
 
     def _kept(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
         kept: dict[str, torch.nn.Module | torch.optim.Optimizer] = {"optimiser": self.optimiser}
