@@ -115,6 +115,13 @@ def test_weights_beneath_adapters_are_not_sent(tokens):
     assert plain(found[0]) == plain(parts.play(0, STREAMS[0], 0))
 
 
+def test_tied_weights_are_sent_once(tokens):
+    parts = TokenParts(tokens)
+    assert parts.model.lm_head.weight is parts.model.model.embed_tokens.weight
+    sent = sum(weight.numel() for weight in weights_of(parts.policy).values())
+    assert sent == sum(weight.numel() for weight in parts.model.parameters())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_on_ray_play_what_this_process_plays(workers, tokens):

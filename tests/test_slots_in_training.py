@@ -13,8 +13,10 @@ from asked_judges import ASKED, judge_by  # noqa: F401 - a fixture
 
 from agents.candidate import load_policy
 from memenvs.errors import SettingsError
+from memenvs.reading import CachedReader
 from trainers import checkpoint
 from trainers.grpo import train
+from trainers.layers import share_reader
 from trainers.parts import Parts
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings, TrainSettings
@@ -208,7 +210,11 @@ def test_a_stored_group_comes_back_as_it_was():
     group = parts.play(0, 3, 0)
     group.rewards[1], group.r_global[1], group.failed[1] = np.nan, np.nan, True  # its judge had no verdict
     kept = json.loads(json.dumps(to_plain(group, CandidateDecisions(parts.policy)), allow_nan=False))
+    counting = CachedReader(parts.reader)
+    share_reader(parts.envs, counting)
     back = from_plain(kept, parts.envs, CandidateDecisions(Parts(replace(SMALL, seed=9)).policy))
+    assert counting.calls == 0
+    assert all(env.unwrapped.reader is counting for env in parts.envs)
     for there, here in ((group.rewards, back.rewards), (group.r_global, back.r_global)):
         assert np.array_equal(there, here, equal_nan=True)
     assert back.failed.tolist() == [False, True, False, False]

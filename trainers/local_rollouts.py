@@ -18,7 +18,7 @@ from trainers.rollout import Group, Policy
 
 
 def local_rollouts(
-    group: Group, policy: Policy, reader: Reader, stream_seed: int, share: float = 0.25, count: int = 4
+    group: Group, policy: Policy, reader: Reader, seeds: tuple[int, int, int], share: float = 0.25, count: int = 4
 ) -> Group | None:
     """Draw some steps of a group's first sound rollout again, several times from the memory that it had there.
 
@@ -29,7 +29,7 @@ def local_rollouts(
         group: the rollouts of one stream.
         policy: draws.
         reader: answers.
-        stream_seed: decides which steps, and the draws.
+        seeds: decide which steps, and the draws: seed of the run, number of the update, and of the group within it.
         share: of the T steps that is drawn again, at least one.
         count: re-rollouts per step.
 
@@ -43,7 +43,7 @@ def local_rollouts(
     if not sound.size:
         return None
     record = group.records[int(sound[0])]
-    rng = np.random.default_rng([stream_seed, 1])
+    rng = np.random.default_rng([*seeds, 1, 1])
     steps = sorted(rng.choice(record.T, max(1, round(share * record.T)), replace=False).tolist())
     game = StepGame(record, reader)
     dialect = settings_of(record).dialect
@@ -56,7 +56,7 @@ def local_rollouts(
         View(record.steps[t].chunk, bank.items, t, record.T, record.steps[t].timestamp)
         for bank, (t, _) in zip(banks, at, strict=True)
     ]
-    drawn = list(policy.act(views, [np.random.default_rng([stream_seed, 2, t, k]) for t, k in at]))
+    drawn = list(policy.act(views, [np.random.default_rng([*seeds, 2, t, k]) for t, k in at]))
     for bank, view, decision in zip(banks, views, drawn, strict=True):
         bank.apply(parse_operations(decision.message, dialect, view.chunk).operations)
     try:
@@ -65,7 +65,7 @@ def local_rollouts(
         return None
     rewards = values.reshape(len(steps), count).T
     return Group(
-        stream=stream_seed,
+        stream=group.stream,
         decisions=[drawn[k::count] for k in range(count)],
         rewards=rewards,
         terms={},

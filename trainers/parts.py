@@ -147,7 +147,7 @@ class Parts:
 
         drawn = gather(self.sampler, update, self.settings.streams, played, view)
         self._episodes += (drawn.fresh + drawn.references) * self.settings.group_size
-        relived = self._relive(drawn.groups[: drawn.fresh])
+        relived = self._relive(update, drawn.groups[: drawn.fresh])
         # What is summed over texts goes by their numbers: these must not depend on who played, or on what before a kill.
         self._forget_texts()
         masks = [np.ones(group.rewards.shape, bool) for group in relived]
@@ -179,12 +179,15 @@ class Parts:
         (group,) = self.play_together(update, [stream], number)
         return group
 
-    def _relive(self, groups: Sequence[Group]) -> list[Group]:
+    def _relive(self, update: int, groups: Sequence[Group]) -> list[Group]:
         if self.slots.group != "local":
             return []
         reader = CachedReader(self.reader)
         self._forget_texts()
-        found = [local_rollouts(group, self.policy, reader, group.stream) for group in groups]
+        found = [
+            local_rollouts(group, self.policy, reader, (self.settings.seed, update, number))
+            for number, group in enumerate(groups)
+        ]
         self._calls += reader.calls
         return [group for group in found if group is not None]
 

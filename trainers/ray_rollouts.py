@@ -126,12 +126,11 @@ class RayRollouts:
 
 
 def weights_of(policy: Any) -> dict[str, Tensor]:
-    """What training moves of a policy: copies of its weights on the CPU, without those that are frozen (beneath adapters)."""
+    """What training moves, as copies on the CPU: weights that are not frozen (beneath adapters), tied ones once; and buffers."""
     module = _module(policy)
-    frozen = {name for name, weight in module.named_parameters(remove_duplicate=False) if not weight.requires_grad}
-    return {
-        name: weight.detach().to("cpu", copy=True) for name, weight in module.state_dict().items() if name not in frozen
-    }
+    sent = {name for name, weight in module.named_parameters() if weight.requires_grad}
+    sent |= {name for name, _ in module.named_buffers()}  # those that the state has
+    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items() if name in sent}
 
 
 def play_job(job: RolloutJob) -> Played:

@@ -16,8 +16,10 @@ import numpy as np
 from agents.base import View
 from agents.candidate import CandidatePolicy, Decision
 from rewards.wrapper import term_weights
+from trainers.layers import share_reader
 from trainers.rollout import Group, rollout
 from trainers.slots.types import Array
+from trainers.suites.later import Later
 
 
 class Decisions(Protocol):
@@ -69,7 +71,7 @@ def to_plain(group: Group, decisions: Decisions) -> dict[str, Any]:
 
 
 def from_plain(data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], decisions: Decisions) -> Group:
-    """The group again, by playing its messages.
+    """The group again, by playing its messages. The reader is not asked, so the group's records have no answers.
 
     Args:
         data: what `to_plain` gave.
@@ -78,8 +80,14 @@ def from_plain(data: dict[str, Any], envs: Sequence[gym.Env[Any, Any]], decision
     """
     rows = data["decisions"]
     # Without their reward wrappers, which would have to be paid again.
-    bare = [env.unwrapped for env in envs[: len(rows)]]
-    played = rollout(bare, _Recorded(rows, decisions), data["stream"], [np.random.default_rng(0)] * len(rows))
+    bare: list[Any] = [env.unwrapped for env in envs[: len(rows)]]
+    readers = [env.reader for env in bare]
+    try:
+        share_reader(bare, Later(readers[0].name))  # what was answered is in the rewards
+        played = rollout(bare, _Recorded(rows, decisions), data["stream"], [np.random.default_rng(0)] * len(rows))
+    finally:
+        for env, reader in zip(bare, readers, strict=True):
+            env.reader = reader
     rewards = _array(data["rewards"])
     return replace(
         played,
