@@ -118,8 +118,8 @@ class TrainSettings:
     env: EnvSettings = field(default_factory=EnvSettings)
     """The environment."""
     reward: str | None = None
-    """The credit slot: raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited; credit:NAME with NAME of uniform,
-    trajectory, chunk, evidence, evidence-cited, loo-item, item-shapley, loo-step, prefix, prefix-probability,
+    """The credit slot: raw, outcome, chunk, evidence, evidence-cited, finemem, finemem-cited, memalpha; credit:NAME with NAME of
+    uniform, trajectory, chunk, evidence, evidence-cited, loo-item, item-shapley, loo-step, prefix, prefix-probability,
     prefix-log-probability, permutation-shapley, monte-carlo, memq, lasso, operation-tags, himpo, redistribution; or your wrapper as
     module:Class. The preset's if not given."""
     scale: Literal["sum", "mean"] = "mean"
