@@ -1,10 +1,11 @@
 """Many runs: each is trained once, and its cost is kept."""
 
-import json
+from dataclasses import replace
 
 import pytest
 
 from memenvs.errors import DataError
+from trainers.grpo import train
 from trainers.runs import Run, finished, read_scores, seconds, train_all
 from trainers.settings import EnvSettings, TrainSettings
 
@@ -34,6 +35,19 @@ def test_a_cut_off_cost_is_counted_from_anew(tmp_path):
 
 def test_a_result_of_other_settings_is_not_taken(tmp_path):
     assert not finished(tmp_path, TINY)
-    (tmp_path / "result.json").write_text(json.dumps({"settings": TINY.to_json() | {"updates": 3}}))
+    train(TINY, tmp_path, tensorboard=False)
+    assert finished(tmp_path, TINY)
     with pytest.raises(DataError, match="other settings"):
-        finished(tmp_path, TINY)
+        finished(tmp_path, replace(TINY, seed=1))
+
+
+def test_what_may_change_on_resume_may_change_where_runs_are_looked_for(tmp_path):
+    run = Run("outcome", TINY, tmp_path / "a")
+    train_all([run], workers=1)
+    assert finished(run.folder, replace(TINY, eval_every=1, checkpoint_every=1, keep=2))
+    longer = replace(TINY, updates=3)
+    assert not finished(run.folder, longer)
+    train_all([replace(run, settings=longer)], workers=1)
+    assert finished(run.folder, longer)
+    with pytest.raises(DataError, match="a result of 3 updates, not of 2"):
+        finished(run.folder, TINY)

@@ -83,6 +83,12 @@ def test_a_folder_is_free_again_after_a_mistake(tmp_path):
         evaluate(*SMALL, "--out", tmp_path)
 
 
+def test_an_evaluation_without_a_suite_holds_its_folder_too(tmp_path):
+    with alone_in(tmp_path), pytest.raises(SystemExit, match="another command"):
+        evaluate("--agents", "nothing", "--streams", 1, "--out", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 @pytest.fixture(scope="module")
 def at_once(tmp_path_factory):
     """Four arms, played by one command."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from memenvs.record import EpisodeRecord
 from memenvs.streams.types import StreamDataset
 from trainers.endpoint_options import EndpointOptions
 from trainers.evaluation import EpisodeScore
+from trainers.lock import alone_in
 from trainers.manager_options import ManagerOptions, check_managers, manager_arguments
 from trainers.run_env import EnvOptions, env_for, trained_folder
 from trainers.settings import EnvSettings
@@ -30,7 +31,24 @@ def evaluate_environment(
 
     Returns:
         How many episodes failed.
+
+    Raises:
+        SettingsError: arguments that do not fit, or another command is writing to ``out``.
     """
+    for name, value, least in (("streams", streams, 1), ("seed", seed, 0)):
+        if value < least:
+            raise SettingsError(f"{name} must be at least {least}, got {value}")
+    names, runs = named_agents(agents)
+    check_managers(names, manager)
+    with alone_in(out):  # replies are kept there too
+        return _evaluate(names, runs, env, split, streams, seed, out, records, endpoint, manager)
+
+
+def _evaluate(
+    names: Sequence[str], runs: Mapping[str, Path], env: EnvOptions, split: str, streams: int, seed: int, out: Path, records: bool,
+    endpoint: EndpointOptions, manager: ManagerOptions,
+) -> int:  # fmt: skip
+    """The same for the agents that `named_agents` found."""
     from rich.console import Console
     from rich.progress import track
 
@@ -41,11 +59,6 @@ def evaluate_environment(
     from trainers.saved import file_names
     from trainers.suites.costs import grown, usage_of
 
-    for name, value, least in (("streams", streams, 1), ("seed", seed, 0)):
-        if value < least:
-            raise SettingsError(f"{name} must be at least {least}, got {value}")
-    names, runs = named_agents(agents)
-    check_managers(names, manager)
     policies = {name: CandidateAgent(folder) for name, folder in runs.items()}
     settings = env_for([folder for name in names if (folder := trained_folder(name))], env, endpoint).keeping_replies(
         out

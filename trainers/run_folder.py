@@ -152,6 +152,7 @@ def write_result(
         env,
         seed=settings.seed,
         settings=settings.to_json(),
+        fingerprint=settings.fingerprint,
         updates=updates,
         ended=ended,
         r_global=plain(mean_r_global(scores)),

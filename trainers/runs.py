@@ -120,16 +120,24 @@ def seconds(folder: Path) -> float:
 
 
 def finished(folder: Path, settings: TrainSettings) -> bool:
-    """Whether a run's result is there, made with these settings.
+    """Whether a run's result is there, made with these settings, but for those that may change on resume.
+
+    A result of fewer updates is none yet: the run goes on.
 
     Raises:
-        DataError: the folder holds a result of other settings.
+        DataError: the folder holds a result of other settings, or of more updates.
     """
     if not (folder / "result.json").is_file():
         return False
-    if read_result(folder)["settings"] != json.loads(json.dumps(settings.to_json())):
+    result = read_result(folder)
+    made = result["settings"]["updates"]
+    if result.get("fingerprint") != settings.fingerprint:
         raise DataError(f"{folder} holds a result of other settings; name another folder with --out")
-    return True
+    if made > settings.updates:
+        raise DataError(
+            f"{folder} holds a result of {made} updates, not of {settings.updates}; name another folder with --out"
+        )
+    return bool(made == settings.updates)
 
 
 def read_result(folder: Path, file: str = "result.json") -> dict[str, Any]:
