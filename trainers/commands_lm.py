@@ -21,13 +21,14 @@ def train_lm(
     workers: int = 0,
     ray: str | None = None,
 ) -> None:
-    """Train a language model as memory manager: a warm start if you want one, then GRPO over its tokens.
+    r"""Train a language model as memory manager: a warm start if you want one, then GRPO over its tokens.
 
-    A model of a hub, a reader behind a server, published data:
-        memenvs train --agent lm --model Qwen/Qwen3-4B --reader http://127.0.0.1:8000/v1 --data path/to/train.parquet
+    A model of a hub with adapters in half precision, a reader behind a server, published data:
+        memenvs train --agent lm --model Qwen/Qwen3-4B --reader http://127.0.0.1:8000/v1 --data path/to/train.parquet \
+            --dtype bfloat16 --lora-rank 16 --micro-batch 1 --learning-rate 1e-5
 
-    Adapters only, in half precision:
-        memenvs train --agent lm --model path/to/model --lora-rank 16 --dtype bfloat16 --learning-rate 1e-5
+    All weights, in float32:
+        memenvs train --agent lm --model path/to/model --learning-rate 1e-6
 
     A small model that first learns from a scripted manager to point at sentences:
         memenvs train --agent lm --model path/to/small --message sentences --warm-start scripted --learning-rate 3e-4
