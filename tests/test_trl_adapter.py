@@ -9,9 +9,11 @@ import torch
 pytest.importorskip("trl")
 pytest.importorskip("transformers")
 
+from endpoint_server import EndpointServer, first_note
 from trl_program import arguments, small_settings
 
 from agents.language_model.policy import load_policy
+from agents.language_model.spoken import spoken
 from memenvs.errors import MemenvsError, SettingsError
 from memenvs.testing import FailingReader
 from trainers.advantages import group_advantages
@@ -21,6 +23,7 @@ from trainers.tokens.shared_prefix import row_log_probs
 from trainers.tokens.update import TokenObjective, UpdateSettings, log_prob_table
 from trainers.trl_adapter import MemoryGRPOTrainer
 from trainers.trl_batch import make_batch, micro_batches, token_weights
+from trainers.trl_environments import on_one_machine
 from trainers.trl_played import advantages
 
 
@@ -125,6 +128,91 @@ def test_a_rollouts_steps_are_rows_with_prompts_of_their_own(settings, tmp_path)
         advantages(played, settings.slots.filled, 3)
 
 
+def counted(reader):
+    """How many questions each call of a reader asks, from now on."""
+    calls, read = [], reader.read
+    reader.read = lambda readings: calls.append(len(readings)) or read(readings)
+    return calls
+
+
+def test_a_step_is_read_with_one_call_and_as_each_rollout_alone(settings, tmp_path):
+    settings = replace(settings, eval_streams=3)
+    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, per_device_eval_batch_size=2, num_generations_eval=1))
+    calls = counted(trainer.memory_envs.reader)
+    rows, played = trainer.play([7] * 4, first=0)
+    together = list(calls)
+    alone = []
+    for env, own, one in zip(trainer.memory_envs.training, rows, played, strict=True):
+        calls.clear()
+        env.reset(seed=one.stream)
+        for row, state in zip(own, one.states, strict=True):
+            assert env.unwrapped.digest() == state
+            *_, info = env.step(spoken(trainer.policy.lm.decode(row.completion)))
+        assert info["step_rewards"] == one.rewards
+        assert env.unwrapped.record.r_global == one.outcome
+        alone.append(list(calls))
+    assert together == np.sum(alone, axis=0).tolist()
+    calls.clear()
+    trainer.evaluate()
+    # Two streams side by side, then the third; their questions come after the last chunk.
+    asked = [len(trainer.memory_envs.held_out()[0].unwrapped.dataset[i].questions) for i in range(3)]
+    assert calls == [asked[0] + asked[1], asked[2]]
+
+
+def test_replies_are_kept_and_costs_are_logged(settings, tmp_path):
+    with EndpointServer(first_note) as server:
+        env = replace(settings.env, reader=f"{server.address}#rules", reader_price_in=1e6, reader_price_out=0.0)
+        settings = replace(settings, env=env, eval_streams=2)
+        trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, num_generations_eval=1))
+        trainer.train()
+        first, second = (line for line in trainer.state.log_history if "reader/requests" in line)
+        sent = len(server.requests)
+        assert second["reader/answered"] == sent
+        # Of the whole run so far, not of a step; TRL takes means of what is logged.
+        assert first["reader/requests"] < second["reader/requests"]
+        assert second["reader/cost"] == 10 * sent  # tokens read
+        assert second["reader/hit_rate"] == pytest.approx(1 - sent / second["reader/requests"])
+        told = trainer.evaluate()
+        last = trainer.state.log_history[-1]
+        assert last["reader/answered"] == len(server.requests) > sent
+        assert told["eval_failures"] == 0
+        assert (tmp_path / "replies.sqlite").is_file()
+        sent = len(server.requests)
+        again = MemoryGRPOTrainer(settings, arguments(tmp_path, num_generations_eval=1))
+        again.train()
+        again.evaluate()
+        assert len(server.requests) == sent  # the file knows every reply
+        assert again.state.log_history[-1]["reader/answered"] == 0
+        assert again.state.log_history[-1]["eval_r_global"] == told["eval_r_global"]
+
+
+def test_replies_are_kept_where_all_processes_can_write_to_one_file(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert on_one_machine(2)
+    assert not on_one_machine(4)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert on_one_machine(1)
+    assert not on_one_machine(2)  # nobody says so
+
+
+def test_a_micro_batch_that_fails_leaves_the_exchange_of_gradients_on(settings, tmp_path):
+    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path))
+    state, seen = trainer.accelerator.gradient_state, []
+
+    def full(*_, **__):
+        seen.append(state.sync_gradients)
+        raise torch.OutOfMemoryError
+
+    trainer._compute_loss = full
+    rows = batch_of(trainer, made_rows(), 6, "token_mean")
+    trainer.memory_settings = replace(settings, lm=replace(settings.lm, micro_batch=2))
+    trainer.current_gradient_accumulation_steps = 1
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.training_step(trainer.model, rows)
+    assert seen == [False]
+    assert state.sync_gradients
+
+
 def test_training_plays_the_streams_of_our_loop_and_moves_the_model(settings, tmp_path):
     class Paid(MemoryGRPOTrainer):
         """Random messages may all be worth the same; here the first rollout of a group is worth more."""
@@ -152,8 +240,7 @@ def test_training_plays_the_streams_of_our_loop_and_moves_the_model(settings, tm
 def test_failed_rollouts_teach_nothing_and_end_nothing(settings, tmp_path):
     trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, max_grad_norm=0.0))
     inputs = [{"seed": 3}] * 4
-    trainer.play([3] * 4, 0)  # makes the environments
-    for env in trainer._envs[:2]:
+    for env in trainer.memory_envs.training[:2]:
         env.unwrapped.reader = FailingReader()
     trainer.advantages = lambda played: {one.number: (1.0 + one.number,) * 4 for one in played}
     batch = trainer._generate_and_score_completions(inputs)
@@ -164,7 +251,7 @@ def test_failed_rollouts_teach_nothing_and_end_nothing(settings, tmp_path):
     tokens = batch["completion_mask"].sum()
     for found in counted.values():
         torch.testing.assert_close(found, torch.full((4,), 1.0 / float(tokens)))
-    for env in trainer._envs:
+    for env in trainer.memory_envs.training:
         env.unwrapped.reader = FailingReader()
     trainer._metrics["train"].clear()
     before = flat(trainer.model.parameters()).clone()
@@ -185,9 +272,9 @@ def test_evaluation_plays_held_out_streams_and_counts_failures(settings, tmp_pat
     (line,) = [line for line in trainer.state.log_history if "eval_r_global" in line]
     assert 0 <= line["eval_r_global"] <= 1
     assert line["eval_failures"] == 0
-    ids = {env.unwrapped.record.stream_id for env in trainer._heldout}
+    ids = {env.unwrapped.record.stream_id for env in trainer.memory_envs.held_out()}
     assert ids == {settings.make_heldouts(1)[0].unwrapped.dataset[i].id for i in (1, 2)}
-    trainer._heldout[1].unwrapped.reader = FailingReader()
+    trainer.memory_envs.held_out()[1].unwrapped.reader = FailingReader()
     told = trainer.evaluate()
     assert told["eval_failures"] == 1
     assert not np.isnan(told["eval_r_global"])

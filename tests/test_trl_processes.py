@@ -13,6 +13,7 @@ import torch
 pytest.importorskip("trl")
 pytest.importorskip("transformers")
 
+from endpoint_server import EndpointServer, first_note
 from trl_program import flat, small_settings
 
 from agents.language_model.policy import load_policy
@@ -30,7 +31,7 @@ def model(tmp_path_factory):
     return small_settings(tmp_path_factory.mktemp("small")).lm.model
 
 
-def run(model, out, case, processes):
+def run(model, out, case, processes, *reader):
     """What each process told."""
     # accelerate starts several processes on one machine with --multi_gpu alone; ACCELERATE_USE_CPU keeps them from looking for
     # GPUs. (accelerate 1.15 starts one for --cpu --num_processes 2, unless mpirun does it.)
@@ -40,7 +41,7 @@ def run(model, out, case, processes):
     ]  # fmt: skip
     command = [*launcher] if processes > 1 else [sys.executable]
     done = subprocess.run(
-        [*command, str(PROGRAM), model, str(out), case, str(4 // processes)],
+        [*command, str(PROGRAM), model, str(out), case, str(4 // processes), *reader],
         capture_output=True,
         text=True,
         timeout=200,
@@ -85,8 +86,15 @@ def same(found, wanted):
 
 
 def test_two_processes_move_the_model_as_one_does_and_as_our_loop_does(model, tmp_path):
-    (alone,) = run(model, tmp_path / "one", "equal", 1)
-    first, second = both = run(model, tmp_path / "two", "equal", 2)
+    with EndpointServer(first_note) as server:
+        (alone,) = run(model, tmp_path / "one", "equal", 1, f"{server.address}#rules")
+        server.requests.clear()
+        first, second = both = run(model, tmp_path / "two", "equal", 2, f"{server.address}#rules")
+    # One file for both, and the counts of both.
+    assert (tmp_path / "two" / "replies.sqlite").is_file()
+    assert first["log"][-1]["reader/answered"] == len(server.requests) > 0
+    for name in ("requests", "failed"):
+        assert first["log"][-1][f"reader/{name}"] == alone["log"][-1][f"reader/{name}"]
     assert first["told"] == second["told"] == alone["told"]
     for told in first["told"]:
         assert [one["number"] for one in told["played"]] == [0, 1, 2, 3]

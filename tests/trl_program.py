@@ -41,7 +41,7 @@ def arguments(folder, **given):
     } | given)  # fmt: skip
 
 
-def main(model: str, out: str, case: str, rollouts: str) -> None:
+def main(model: str, out: str, case: str, rollouts: str, reader: str = "extractive") -> None:
     """Train.
 
     Args:
@@ -49,12 +49,14 @@ def main(model: str, out: str, case: str, rollouts: str) -> None:
         out: folder for the results.
         case: "equal"; "unequal", streams of 4 and 6 steps; "failing", no rollout of the first process is read.
         rollouts: of each process.
+        reader: who answers.
     """
     torch.set_num_threads(1)
     settings = small_settings(model)
     streams, group = (2, 2) if case == "unequal" else (1, 4)
     own = replace(settings.lm, micro_batch=3)
     settings = replace(settings, learning_rate=0.5, streams=streams, group_size=group, eval_streams=3, lm=own)
+    settings = replace(settings, env=replace(settings.env, reader=reader))
     args = arguments(
         out, num_generations=group, per_device_train_batch_size=int(rollouts), optim="sgd", lr_scheduler_type="constant"
     )
@@ -71,14 +73,6 @@ def main(model: str, out: str, case: str, rollouts: str) -> None:
 
         def play(self, seeds, first):
             self.calls = 0
-            if not self._envs:
-                super().play(seeds, first)
-                self.calls = 0
-                for i, env in enumerate(self._envs):
-                    if case == "failing" and self.accelerator.process_index == 0:
-                        env.unwrapped.reader = FailingReader()
-                    if case == "unequal" and (first + i) // 2 == 1:
-                        lengthen(env)
             rows, played = super().play(seeds, first)
             kept.append([[asdict(row) for row in own] for own in rows])
             return rows, played
@@ -98,6 +92,12 @@ def main(model: str, out: str, case: str, rollouts: str) -> None:
     told: list = []
     counts: list = []
     trainer = Told(settings, args)
+    process = trainer.accelerator.process_index
+    for i, env in enumerate(trainer.memory_envs.training):
+        if case == "failing" and process == 0:
+            env.unwrapped.reader = FailingReader()
+        if case == "unequal" and (process * int(rollouts) + i) // 2 == 1:
+            lengthen(env)
     trainer.joint = case == "unequal" and trainer.accelerator.num_processes > 1
     before = flat(trainer.model)
     trainer.train()
@@ -108,7 +108,7 @@ def main(model: str, out: str, case: str, rollouts: str) -> None:
     if case == "equal":
         result["evaluated"] = trainer.evaluate()
     Path(out).mkdir(parents=True, exist_ok=True)
-    (Path(out) / f"process{trainer.accelerator.process_index}.json").write_text(json.dumps(result))
+    (Path(out) / f"process{process}.json").write_text(json.dumps(result))
 
 
 def flat(model):

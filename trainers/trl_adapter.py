@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
@@ -37,7 +36,9 @@ from trainers.tokens.parts import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.trl_batch import make_batch, micro_batches
-from trainers.trl_played import PerStep, Played, advantages, rewards_of, weights
+from trainers.trl_environments import Environments, on_one_machine
+from trainers.trl_episodes import Written, in_lock_step
+from trainers.trl_played import PerStep, Played, advantages, measures, rewards_of, weights
 from trainers.trl_settings import apply_to, check_settings
 
 
@@ -47,12 +48,13 @@ class MemoryGRPOTrainer(GRPOTrainer):
     Args:
         settings: what is learnt and how the loss is made; `trainers.trl_settings` says what becomes of each field.
         args: how it is run. ``per_device_train_batch_size`` and ``num_generations`` count rollouts. Written to: where both know a
-            setting, it is ours that counts.
+            setting, it is ours that counts. Its ``output_dir`` receives the replies of a reader at an address that was given no
+            file, where all processes are on one machine.
         settings_of_trainer: further arguments of GRPOTrainer, such as ``peft_config`` and ``callbacks``.
 
     Raises:
         SettingsError: settings, or settings of TRL, that this adapter cannot serve.
-        DataError: there is no such model.
+        DataError: there is no such model, or no such data.
     """
 
     def __init__(self, settings: TokenTrainSettings, args: GRPOConfig, **settings_of_trainer: Any) -> None:
@@ -64,6 +66,13 @@ class MemoryGRPOTrainer(GRPOTrainer):
             raise SettingsError(
                 f"{' and '.join(unread)} would not be read: settings.env and settings.reward say what is played"
             )
+        # Before the model, which takes long to load.
+        replies = Path(str(args.output_dir)) if on_one_machine(args.world_size) else None
+        rollouts = settings.streams * settings.group_size // args.world_size
+        self.memory_envs = Environments(settings, rollouts, args.per_device_eval_batch_size, replies)
+        """What is played in; `Environments.reader` answers."""
+        if evaluated := args.eval_strategy != "no":
+            self.memory_envs.held_out()
         own = settings.lm
         lm = CausalLM.from_pretrained(own.model, own.dtype, "cpu")
         if own.lora_rank is not None:
@@ -75,9 +84,6 @@ class MemoryGRPOTrainer(GRPOTrainer):
         self.memory_settings = settings
         self.policy = LanguageModelPolicy(lm, own.prompt(settings.env), sampling, own.batch)
         self._group, self._parts = settings.group_size, args.gradient_accumulation_steps
-        self._envs: list[gym.Env[Any, Any]] = []
-        evaluated = args.eval_strategy != "no"
-        self._heldout = settings.make_heldouts(args.per_device_eval_batch_size) if evaluated else []
         pool = None if settings.pool is None else seed_pool(settings.seed, settings.pool)
         sampler = resolve("sampler", str(self._slots.sampler))(seed=settings.seed, pool=pool)
         seeds = [seed for update in range(settings.updates) for seed in sampler.streams(update, settings.streams)]
@@ -131,49 +137,32 @@ class MemoryGRPOTrainer(GRPOTrainer):
         Raises:
             MemenvsError: a rollout did not give one reward per step.
         """
-        while len(self._envs) < len(seeds):
-            self._envs += self.memory_settings.make_envs()
-        envs = self._envs[: len(seeds)]
-        rows, states, infos = self._episodes(
-            envs, [env.reset(seed=seed) for env, seed in zip(envs, seeds, strict=True)]
-        )
-        return rows, [
+        envs = self.memory_envs.training[: len(seeds)]
+        starts = [env.reset(seed=seed) for env, seed in zip(envs, seeds, strict=True)]
+        episodes = in_lock_step(envs, starts, self._write, self._most)
+        return [one.rows for one in episodes], [
             Played(
                 seed,
                 first + i,
-                *rewards_of(env, info, len(own)),
-                tuple(before),
-                tuple(len(row.completion) for row in own),
+                *rewards_of(env, one.info, len(one.rows)),
+                tuple(one.states),
+                tuple(len(row.completion) for row in one.rows),
             )
-            for i, (seed, env, info, own, before) in enumerate(zip(seeds, envs, infos, rows, states, strict=True))
+            for i, (seed, env, one) in enumerate(zip(seeds, envs, episodes, strict=True))
         ]
-
-    def _episodes(
-        self, envs: Sequence[gym.Env[Any, Any]], starts: Sequence[tuple[Any, dict[str, Any]]]
-    ) -> tuple[list[list[TokenRow]], list[list[str]], list[dict[str, Any]]]:
-        """Rows [episode][T], digests before each step, and the last info of each episode."""
-        views = [View.of(*start) for start in starts]
-        rows: list[list[TokenRow]] = [[] for _ in envs]
-        states: list[list[str]] = [[] for _ in envs]
-        infos = [dict(info) for _, info in starts]
-        active = list(range(len(envs)))
-        while count := self._most(len(active)):
-            prompts = [self.policy.tokens(views[i]) for i in active]
-            found = self._sample(prompts, count)
-            going = []
-            for i, prompt, completion in zip(active, prompts, found, strict=True):
-                rows[i].append(TokenRow(prompt, tuple(completion), step=len(rows[i])))
-                states[i].append(envs[i].unwrapped.digest())  # type: ignore[attr-defined]
-                observation, _, done, _, infos[i] = envs[i].step(spoken(self.policy.lm.decode(completion)))
-                views[i] = View.of(observation, infos[i])
-                if not done:
-                    going.append(i)
-            active = going
-        return rows, states, infos
 
     def _most(self, active: int) -> int:
         """How many prompts are generated for now: as many as in the process that has most, where they generate together."""
         return max(gather_object([active])) if self.joint else active
+
+    def _write(self, views: Sequence[View], count: int) -> list[Written]:
+        """A message for each view."""
+        prompts = [self.policy.tokens(view) for view in views]
+        drawn = self._sample(prompts, count)
+        return [
+            Written(prompt, tuple(completion), spoken(self.policy.lm.decode(completion)))
+            for prompt, completion in zip(prompts, drawn, strict=True)
+        ]
 
     def _sample(self, prompts: Sequence[tuple[int, ...]], count: int) -> list[list[int]]:
         """A message for each prompt, in token ids; short prompts whose messages nobody reads make them ``count``."""
@@ -207,10 +196,12 @@ class MemoryGRPOTrainer(GRPOTrainer):
         state, sharded = self.accelerator.gradient_state, self.is_fsdp_enabled or self.is_deepspeed_enabled
         ends = state.sync_gradients
         state._set_sync_gradients(False)
-        # Where gradients are sharded, leaving out the exchange would keep whole ones in memory.
-        with nullcontext() if sharded else self.accelerator.no_sync(model):
-            yield
-        state._set_sync_gradients(ends)
+        try:
+            # Where gradients are sharded, leaving out the exchange would keep whole ones in memory.
+            with nullcontext() if sharded else self.accelerator.no_sync(model):
+                yield
+        finally:
+            state._set_sync_gradients(ends)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -223,15 +214,15 @@ class MemoryGRPOTrainer(GRPOTrainer):
             metric_key_prefix: of the names.
 
         Returns:
-            ``eval_r_global`` (mean over streams whose reader did not fail), ``eval_memory_share``, ``eval_failures``.
+            ``eval_r_global`` (mean over streams whose reader did not fail), ``eval_memory_share``, ``eval_failures``. The log gets
+            what the reader was asked so far as well.
 
         Raises:
             SettingsError: a data set is given, or no held-out data is known.
         """
         if eval_dataset is not None:
             raise SettingsError("held-out streams are those of settings.eval_data; set eval_data and eval_streams")
-        self._heldout = self._heldout or self.memory_settings.make_heldouts(self.args.per_device_eval_batch_size)
-        envs, world = self._heldout, self.accelerator.num_processes
+        envs, world = self.memory_envs.held_out(), self.accelerator.num_processes
         known = len(envs[0].unwrapped.dataset)  # type: ignore[attr-defined]
         streams = list(range(min(self.memory_settings.eval_streams, known)))
         model = self.policy.lm.model
@@ -243,7 +234,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
             mine = streams[start : start + world * len(envs)][self.accelerator.process_index :: world]
             playing = envs[: len(mine)]
             starts = [env.reset(seed=0, options={"stream": i}) for env, i in zip(playing, mine, strict=True)]
-            self._episodes(playing, starts)
+            in_lock_step(playing, starts, self._write, self._most)
             scores += [EpisodeScore.of(env.unwrapped.record) for env in playing]  # type: ignore[attr-defined]
         scores = gather_object(scores)
         metrics = {
@@ -251,7 +242,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
             f"{metric_key_prefix}_memory_share": memory_share(scores),
             f"{metric_key_prefix}_failures": float(sum(score.failure is not None for score in scores)),
         }
-        self.log(metrics)
+        self.log(metrics | self.memory_envs.costs())
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         model.train(training)
         return metrics
@@ -262,12 +253,11 @@ class MemoryGRPOTrainer(GRPOTrainer):
         self.policy.save_prompt(output_dir or str(self.args.output_dir))
 
     def _log(self, played: Sequence[Played]) -> None:
-        metrics, whole = self._metrics["train"], [one for one in played if not one.failed]
-        metrics["failures"].append(float(len(played) - len(whole)))
-        if whole:
-            metrics["r_global"].append(float(np.mean([one.outcome for one in whole])))
-            metrics["step_reward"].append(float(np.mean([np.mean(one.rewards) for one in whole])))
-        metrics["completions/mean_length"].append(float(np.mean([n for one in played for n in one.tokens])))
+        metrics = self._metrics["train"]
+        for name, value in measures(played).items():
+            metrics[name].append(value)
+        # Sums over the run: TRL logs the mean of a list, so the newest alone is left in it.
+        metrics.update({name: [value] for name, value in self.memory_envs.costs().items()})
 
 
 def _paid_elsewhere(prompts: list[Any], **columns: Any) -> list[float | None]:

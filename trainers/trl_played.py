@@ -96,6 +96,24 @@ def weights(played: Sequence[Played], slots: Slots, size: int, max_tokens: int) 
     return table
 
 
+def measures(played: Sequence[Played]) -> dict[str, float]:
+    """What is logged of the rollouts of all processes.
+
+    Returns:
+        ``failures`` and ``completions/mean_length`` (tokens), and over rollouts that did not fail the means ``r_global`` and
+        ``step_reward``, which are left out if there are none.
+    """
+    whole = [one for one in played if not one.failed]
+    told = {
+        "failures": float(len(played) - len(whole)),
+        "completions/mean_length": float(np.mean([n for one in played for n in one.tokens])),
+    }
+    if whole:
+        told["r_global"] = float(np.mean([one.outcome for one in whole]))
+        told["step_reward"] = float(np.mean([np.mean(one.rewards) for one in whole]))
+    return told
+
+
 def rewards_of(env: gym.Env[Any, Any], info: Mapping[str, Any], T: int) -> tuple[tuple[float, ...], float]:
     """Per-step rewards and r_global of a finished episode of T steps, NaN where a reading failed.
 
