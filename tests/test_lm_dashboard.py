@@ -16,7 +16,7 @@ from trainers.runlog import read_metrics
 from trainers.slots.choices import Slots
 from trainers.slots.ratios import RatioSettings, outside
 from trainers.tokens.grpo import train
-from trainers.tokens.measures import PassMeasures, group_line, token_line
+from trainers.tokens.measures import PassMeasures, drawn_messages, group_line, message_line, token_line
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.rollout_file import RolloutFile, read_rollouts
 from trainers.tokens.rows import TokenRow
@@ -126,14 +126,22 @@ def test_in_half_precision_the_first_pass_clips_nothing(taught):  # noqa: F811
 
 
 def test_messages_that_were_cut_off_are_left_out_where_asked(taught):  # noqa: F811
-    lengths = {}
+    rows = {}
     for cut_off in ("train", "leave_out"):
         parts = TokenParts(replace(taught, lm=replace(taught.lm, max_tokens=12, cut_off=cut_off)))
         drawn = parts.draw(0)
-        lengths[cut_off] = parts.rows(drawn.groups, advantages(drawn.groups, parts.slots), drawn.masks)
-    whole = [row for row in lengths["train"] if not row.truncated]
-    assert 0 < len(whole) < len(lengths["train"])
-    assert lengths["leave_out"] == whole  # with the advantages that they have among all
+        rows[cut_off] = parts.rows(drawn.groups, advantages(drawn.groups, parts.slots), drawn.masks)
+    whole = [row for row in rows["train"] if row.completion[-1] == parts.policy.lm.tokenizer.eos_token_id]
+    assert 0 < len(whole) < len(rows["train"])
+    assert rows["leave_out"] == whole  # with the advantages that they have among all
+    # What was left out is counted all the same.
+    assert message_line(drawn_messages(drawn.groups))["train/truncated"] == 1 - len(whole) / len(rows["train"])
+
+
+def test_a_message_that_leaves_share_was_drawn_once(taught):  # noqa: F811
+    (group,) = TokenParts(replace(taught, group_size=4, streams=1, slots=Slots(group="tree"))).draw(0).groups
+    # Four leaves of four steps, of which two and two share the first half.
+    assert len(drawn_messages([group])) == 2 * 2 + 4 * 2
 
 
 def test_a_new_run_keeps_no_messages_of_an_old_one(tmp_path):
@@ -148,4 +156,5 @@ def test_an_update_that_trains_nothing_says_so(taught, tmp_path):  # noqa: F811
         train(mute, tmp_path, tensorboard=False)
     line = read_metrics(tmp_path / "metrics.csv")[-1]
     assert (line["train/decisions"], line["train/zero_advantage_share"]) == (0, 1)
+    assert line["train/truncated"] > 0
     assert line["train/groups_dropped"] >= 2

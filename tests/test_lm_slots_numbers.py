@@ -21,6 +21,7 @@ from trainers.slots.choices import Slots
 from trainers.stored import from_plain, to_plain
 from trainers.tokens.critic import episode_states
 from trainers.tokens.parts import TokenParts
+from trainers.tokens.rows import TokenRow
 from trainers.update import advantages, make_batch
 
 NAN = float("nan")
@@ -178,3 +179,13 @@ def test_a_stored_group_comes_back_as_it_was(taught):  # noqa: F811
     for there, here in ((group.rewards, back.rewards), (group.r_global, back.r_global)):
         assert np.array_equal(there, here, equal_nan=True)
     assert (back.failed.tolist(), back.states, back.weights) == ([False, True, False], group.states, group.weights)
+
+
+def test_an_update_without_rows_resets_no_reference(taught):  # noqa: F811
+    parts = TokenParts(replace(taught, slots=Slots(regulariser="kl_k3", beta=0.1, reset_every=1)))
+    before = parts.reference, parts.optimiser
+    parts.renew_reference(1, [], 0.0)
+    assert (parts.reference, parts.optimiser) == before
+    parts.renew_reference(1, [TokenRow((1,), (2,))], 0.0)
+    assert parts.reference is not before[0]
+    assert parts.optimiser is not before[1]

@@ -21,7 +21,7 @@ from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.grpo import train
-from trainers.tokens.measures import token_line
+from trainers.tokens.measures import message_line
 from trainers.tokens.parts import TokenParts, token_row
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
@@ -175,14 +175,13 @@ def test_the_first_pass_is_compared_with_sampling_and_the_last_with_the_first(se
 
 
 def test_a_message_that_ends_at_its_longest_is_not_truncated():
-    rows = [TokenRow((1,), (2, 3, 4), truncated=truncated) for truncated in (True, False, False, False)]
-    assert token_line(rows)["train/truncated"] == 0.25
     made = [
-        token_row(Decision("x", Sample((1,), (2, 3), (-1.0, -2.0), "x", truncated), shortened), 0.5, 3, 2)
-        for truncated, shortened in ((True, False), (False, True))
+        Decision("x", Sample((1,), (2, 3), (-1.0, -2.0), "x", truncated), shortened)
+        for truncated, shortened in ((True, False), (False, True), (False, True), (False, False))
     ]
-    assert [(row.truncated, row.shortened) for row in made] == [(True, False), (False, True)]
-    assert made[0] == TokenRow((1,), (2, 3), (-1.0, -2.0), 0.5, 3, 2, truncated=True)
+    assert message_line(made) == {"train/truncated": 0.25, "train/shortened": 0.5}
+    assert message_line([]) == {}
+    assert token_row(made[0], 0.5, 3, 2) == TokenRow((1,), (2, 3), (-1.0, -2.0), 0.5, 3, 2)
 
 
 def test_a_teachers_messages_that_could_not_be_said_are_left_out():

@@ -29,7 +29,7 @@ from trainers.settings import TrainSettings
 from trainers.slots.choices import resolve
 from trainers.slots.collapse import Collapse
 from trainers.slots.difficulty import stream_embeddings
-from trainers.slots.regularisers import ReferenceResets, RegulariserSettings, kl_k3
+from trainers.slots.regularisers import ReferenceResets, kl_of
 from trainers.slots.replay import RolloutReplay
 from trainers.slots.sampling import REFERENCE_NUMBER, Sampler, gather, seed_pool
 from trainers.slots.sampling import Batch as Drawn
@@ -253,7 +253,7 @@ class Parts:
 
         Args:
             update: number of finished updates.
-            decisions: of this update.
+            decisions: of this update; one without decisions resets nothing.
             reference: (N, 1) their log-probabilities under the reference; None if there is no reference.
         """
         if self.reference is None or reference is None or not decisions:
@@ -262,8 +262,7 @@ class Parts:
         if self.resets.above is not None:
             with torch.no_grad():
                 new = self.policy.evaluate(decisions)[0][:, None]
-                every = torch.ones_like(new, dtype=torch.bool)
-                kl = float(kl_k3(new, reference, torch.zeros_like(new), every, RegulariserSettings(beta=1.0)).mean())
+                kl = float(kl_of(new, reference, torch.ones_like(new, dtype=torch.bool)).mean())
         if self.resets.reset_now(update, kl):
             self.reference.load_state_dict(self.policy.state_dict())
             self.optimiser = self._make_optimiser()

@@ -87,6 +87,11 @@ def kl_k3(
     return settings.beta * _k3(_log_ratio(new, reference, mask))
 
 
+def kl_of(new: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+    """(N, L) `kl_k3` estimates of KL(policy || reference) at drawn tokens, without a weight: a measure."""
+    return kl_k3(new, reference, new.new_zeros(new.shape), mask, RegulariserSettings(beta=1.0))
+
+
 def adrpo(
     new: Tensor, reference: Tensor | None, advantages: Tensor, mask: Tensor, settings: RegulariserSettings
 ) -> Tensor:

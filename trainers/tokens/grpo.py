@@ -26,7 +26,7 @@ from trainers.run_folder import draw, heldout_line, open_run, rollout_line, writ
 from trainers.runlog import RunLog, read_metrics
 from trainers.runs import START
 from trainers.tokens.context import check_run
-from trainers.tokens.measures import drawn_tokens, group_line, token_line
+from trainers.tokens.measures import drawn_messages, group_line, message_line, token_line
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.rollout_file import RolloutFile
 from trainers.tokens.settings import TokenTrainSettings
@@ -142,14 +142,15 @@ def _train(
         values = parts.values(states)
         weights = advantages(drawn.groups, parts.slots, values)
         rows = parts.rows(drawn.groups, weights, drawn.masks, drawn.fresh)
+        messages = drawn_messages(drawn.groups[: drawn.fresh])
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
         line |= group_line(drawn.groups, weights, drawn.masks)
         learning = perf_counter()
-        line |= parts.learn(rows) | token_line(rows)
+        line |= parts.learn(rows) | token_line(rows) | message_line(messages)
         learnt = perf_counter()
         parts.fit_critic(drawn.groups, weights, states, values)
         update += 1
-        parts.renew_reference(update, line.get("train/kl_after", 0.0))
+        parts.renew_reference(update, rows, line.get("train/kl_after", 0.0))
         if not rows:
             left = len(drawn.groups) - int(line["train/groups_dropped"])
             warnings.warn(
@@ -168,7 +169,10 @@ def _train(
             best = keep_best(line)
         log.write(update, line | parts.cost())
         times = played - begun, learnt - learning, perf_counter() - begun
-        speeds = drawn_tokens(drawn.groups[: drawn.fresh]) / times[0], line.get("train/tokens", 0.0) / times[1]
+        speeds = (
+            sum(len(message.sample.tokens) for message in messages) / times[0],
+            line.get("train/tokens", 0.0) / times[1],
+        )
         clock.write(update, dict(zip(TIMES, (*times, *speeds), strict=True)))
         if update % settings.checkpoint_every == 0 or last:
             parts.save(folder, update)

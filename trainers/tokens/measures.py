@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.language_model.policy import Decision
 from trainers.rollout import Group
-from trainers.slots.regularisers import RegulariserSettings, kl_k3
+from trainers.slots.regularisers import kl_of
 from trainers.slots.types import Array
 from trainers.tokens.rows import TokenRow
 
@@ -51,14 +52,24 @@ class PassMeasures:
         return {name: total / self._tokens for name, total in self._sums.items()} if self._tokens else {}
 
 
-def kl_of(new: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
-    """(N, L) k3 estimates of KL(policy || reference) at drawn tokens, see `trainers.slots.regularisers.kl_k3`."""
-    return kl_k3(new, reference, torch.zeros_like(new), mask, RegulariserSettings(beta=1.0))
+def drawn_messages(groups: Sequence[Group]) -> list[Decision]:
+    """The messages of language-model groups, trained or not; one that leaves of a tree share is one."""
+    return list({id(decision): decision for group in groups for row in group.decisions for decision in row}.values())
 
 
-def drawn_tokens(groups: Sequence[Group]) -> int:
-    """Tokens of all messages of language-model groups, trained or not."""
-    return sum(len(d.sample.tokens) for group in groups for row in group.decisions for d in row)
+def message_line(drawn: Sequence[Decision]) -> dict[str, float]:
+    """What the messages say that were drawn for an update, see `drawn_messages`.
+
+    Returns:
+        The shares of messages that were cut off and of prompts that show less memory than their settings allow, for lack of
+        context; nothing without messages.
+    """
+    if not drawn:
+        return {}
+    return {
+        "train/truncated": sum(decision.truncated for decision in drawn) / len(drawn),
+        "train/shortened": sum(decision.shortened for decision in drawn) / len(drawn),
+    }
 
 
 def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
@@ -66,8 +77,7 @@ def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
 
     Returns:
         Tokens written, in all and as a mean per message; the entropy of sampling, estimated as the mean of -log p over the drawn
-        tokens (nats per token, at the sampling temperature, before top-p); the shares of messages that were cut off and of prompts
-        that show less memory than their settings allow, for lack of context.
+        tokens (nats per token, at the sampling temperature, before top-p).
     """
     if not rows:
         return {}
@@ -76,8 +86,6 @@ def token_line(rows: Sequence[TokenRow]) -> dict[str, float]:
         "train/tokens": float(tokens),
         "train/message_tokens": tokens / len(rows),
         "train/entropy": -sum(sum(row.old) for row in rows) / tokens,
-        "train/truncated": sum(row.truncated for row in rows) / len(rows),
-        "train/shortened": sum(row.shortened for row in rows) / len(rows),
     }
 
 

@@ -21,10 +21,10 @@ from trainers.critic import Critic, Features
 from trainers.parts import USUAL_GROUP, Parts
 from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
+from trainers.slots.regularisers import kl_of
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
-from trainers.tokens.measures import kl_of
 from trainers.tokens.optimiser import adam
 from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
@@ -160,14 +160,15 @@ class TokenParts(Parts):
             line["kl_after"] = float(kl_of(new, reference, mask).sum() / mask.sum())
         return {f"train/{name}": value for name, value in line.items()}
 
-    def renew_reference(self, update: int, kl: float) -> None:
+    def renew_reference(self, update: int, rows: Sequence[TokenRow], kl: float) -> None:
         """After an update: the policy becomes its own reference and the optimiser forgets, if it is time.
 
         Args:
             update: number of finished updates.
+            rows: of this update; one without rows resets nothing.
             kl: of the policy to its reference after the update, as `learn` told it.
         """
-        if self.reference is not None and self.resets.reset_now(update, kl):
+        if self.reference is not None and rows and self.resets.reset_now(update, kl):
             self.reference = self._make_reference()
             self.optimiser = self._make_optimiser()
 
@@ -241,8 +242,6 @@ def token_row(decision: Decision, advantage: float, stream: int, step: int, repl
         advantage,
         stream,
         step,
-        sample.truncated,
-        decision.shortened,
         replayed,
     )
 

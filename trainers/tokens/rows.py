@@ -24,10 +24,6 @@ class TokenRow:
     """Number of the stream within the update."""
     step: int = 0
     """Of the rollout, 0-based; rows of one stream and step share most of their prompt."""
-    truncated: bool = False
-    """Whether the completion was cut off at its longest."""
-    shortened: bool = False
-    """Whether the prompt shows less memory than its settings allow, for lack of context."""
     replayed: bool = False
     """Whether an earlier update's policy drew it: the ratio then divides by ``old``, see `trainers.tokens.update.denominators`."""
 
