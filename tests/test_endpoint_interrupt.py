@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, free_port
+from endpoint_server import EndpointServer
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure
@@ -53,8 +54,17 @@ def interrupt(address: str, conversations: int, ready, **settings: object) -> No
 
 @pytest.mark.parametrize("conversations", [1, 20])
 def test_while_it_waits_for_a_server_that_is_gone(conversations):
-    waited = threading.Event()
-    interrupt(f"http://127.0.0.1:{free_port()}/v1", conversations, lambda: waited.wait(0.5) or True)
+    with ExitStack() as up:
+        server = up.enter_context(EndpointServer())
+        server.fault_of = lambda request: "drop"
+
+        def gone() -> bool:
+            """Once it has been asked."""
+            if server.requests:
+                up.close()
+            return bool(server.requests)
+
+        interrupt(server.address, conversations, gone)
 
 
 @pytest.mark.parametrize("conversations", [1, 12])
@@ -110,6 +120,32 @@ def test_an_asker_that_gives_up_leaves_the_others_their_requests():
         server.gate.set()
         threads[1].join(30)
         assert not isinstance(found["theirs"], Failure)
+
+
+def test_who_shares_a_request_asks_again_where_the_other_gives_up():
+    with EndpointServer() as server:
+        server.gate.clear()
+        line, stop = Line(ChatSettings(server.address, "m", timeout=60.0), Clock()), Stop()
+        found: dict[str, object] = {}
+
+        def ask(name: str, stop: Stop) -> None:
+            found[name] = line.ask([{"role": "user", "content": "q"}], Usage(), stop)
+
+        threads = {name: threading.Thread(target=ask, args=(name, own)) for name, own in (("a", stop), ("b", Stop()))}
+        threads["a"].start()
+        while not server.requests:
+            threading.Event().wait(0.01)
+        (asked,) = line._under_way.values()
+        threads["b"].start()
+        while not asked._condition._waiters:  # b waits for what a asked
+            threading.Event().wait(0.01)
+        stop.set()
+        threads["a"].join(30)
+        server.gate.set()
+        threads["b"].join(30)
+    assert isinstance(found["a"], Failure)
+    assert not isinstance(found["b"], Failure)
+    assert len(server.requests) == 2
 
 
 def test_who_waits_for_a_connection_may_give_up():

@@ -12,8 +12,9 @@ from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
 from memenvs.scoring import PROFILES
-from trainers.endpoint_options import EndpointOptions, reader_arguments
+from trainers.endpoint_options import EndpointOptions, check_options
 from trainers.judging import Verdicts, judge_for
+from trainers.reader_settings import ReaderSettings, reader_fields
 from trainers.run_env import EnvOptions
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def evaluate_suite(
         verdicts = Verdicts(judge_for(judge, out)) if judge else None
         scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
         address = options.get("reader", "extractive")
-        reader = make_reader(address, **reader_arguments(address, endpoint, out))
+        check_options(address, endpoint)
+        asking = ReaderSettings(address, **reader_fields(endpoint)).keeping_replies(out)
+        reader = make_reader(address, **asking.reader_arguments)
         plan = make_plan(suite, agents, controls, options, reader, streams, seed, opening, memory)
         plan.check_mark(out, anew=not resume)
         with bars() as shown:

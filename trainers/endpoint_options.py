@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from memenvs.errors import SettingsError
 from memenvs.reading.local_settings import PREFIX
@@ -74,16 +74,3 @@ def check_options(reader: str, options: Collection[str], prefix: str = "") -> No
         if strange := [name for name in options if name in known - taken]:
             named = ", ".join(f"--{prefix}{name.replace('_', '-')}" for name in strange)
             raise SettingsError(f"{named}: only {kind} takes it, not {reader!r}")
-
-
-def reader_arguments(reader: str, options: EndpointOptions, folder: Path) -> dict[str, Any]:
-    """Arguments of `memenvs.reading.make_reader` beside the reader.
-
-    Raises:
-        SettingsError: options for another kind of reader.
-    """
-    check_options(reader, options)
-    if not is_served(reader):
-        return dict(options)
-    replay = {"replay": options["replay"] == "on"} if "replay" in options else {}
-    return {"cache": folder / "replies.sqlite", **options, **replay}

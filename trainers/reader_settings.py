@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from trainers.endpoint_options import check_options, is_served
+from trainers.endpoint_options import EndpointOptions, check_options, is_served
 
 REPLIES = "replies.sqlite"
 """File of a run's folder: what its reader replied."""
@@ -77,6 +77,11 @@ class ReaderSettings:
         if not is_served(self.reader) or self.reader_cache is not None:
             return self
         return replace(self, reader_cache=str(folder / REPLIES))
+
+
+def reader_fields(options: EndpointOptions) -> dict[str, Any]:
+    """The fields of `ReaderSettings` for what was given on a command line."""
+    return {f"{_PREFIX}{name}": str(value) if name == "cache" else value for name, value in options.items()}
 
 
 def without_unseen(env: dict[str, Any]) -> dict[str, Any]:

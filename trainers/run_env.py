@@ -15,7 +15,7 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.streams.sources import GENERATED
 from trainers import checkpoint
 from trainers.endpoint_options import EndpointOptions, check_options, is_served
-from trainers.reader_settings import CHANGE_REPLIES, REPLIES, ReaderSettings
+from trainers.reader_settings import CHANGE_REPLIES, REPLIES, ReaderSettings, reader_fields
 from trainers.settings import EnvSettings
 
 LIMITS = ("max_operations", "max_item_tokens", "memory_budget")
@@ -102,8 +102,7 @@ def env_for(
     if "reader" not in options:
         chosen |= _as_asked(trained, asking)
     check_options(chosen.get("reader", ReaderSettings.reader), asking)
-    given = {f"reader_{name}": str(value) if name == "cache" else value for name, value in asking.items()}
-    return EnvSettings(**chosen | given)
+    return EnvSettings(**chosen | reader_fields(asking))
 
 
 def _as_asked(trained: Mapping[str, Mapping[str, Any]], asking: Collection[str]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -99,18 +100,20 @@ class Line:
         except EndpointError as error:
             return self._counted(Failure("connection", str(error)), usage)
         key = request_key(model, self.settings.parameters, messages, self.settings.sample)
-        with self._lock:
-            known = self._memory.get(key)
-            if known is None:
+        while True:
+            with self._lock:
+                known = self._memory.get(key)
                 shared = self._under_way.get(key)
-                if shared is None:
+                if known is not None:
+                    self._memory.move_to_end(key)
+                elif shared is None:
                     mine = self._under_way[key] = Future()
-            else:
-                self._memory.move_to_end(key)
-        if known is not None:
-            return self._counted(known, usage, cached=True)
-        if shared is not None:
-            return self._counted(shared.result(), usage, cached=True)
+            if known is not None:
+                return self._counted(known, usage, cached=True)
+            if shared is None:
+                break
+            with suppress(CancelledError):  # who asked was stopped: the next one asks
+                return self._counted(shared.result(), usage, cached=True)
         try:
             outcome, cached = self._find(key, model, messages, usage, stop)
         except BaseException as error:
@@ -130,7 +133,10 @@ class Line:
                     self._memory[key] = outcome
                     if len(self._memory) > REMEMBERED:
                         self._memory.popitem(last=False)
-            mine.set_result(outcome)
+            if isinstance(outcome, Failure) and stop.is_set():
+                mine.cancel()
+            else:
+                mine.set_result(outcome)
         return outcome
 
     def _kept(self, key: str, model: str, reply: Reply) -> Reply:
