@@ -105,7 +105,8 @@ def test_a_model_that_knows_everything_leaves_no_stream(tmp_path):
         main(command(raw, tmp_path / "out", server.address))
 
 
-def test_a_model_without_questions_to_filter_is_refused(tmp_path):
+def test_a_model_without_questions_to_filter_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "t.label").write_text("DESC:manner How?\n")
     with pytest.raises(SystemExit, match="closed_book filters questions of squad and hotpotqa"):
         main(
@@ -121,6 +122,7 @@ def test_a_model_without_questions_to_filter_is_refused(tmp_path):
         )
     with pytest.raises(SystemExit, match="--closed-book-cache needs --closed-book"):
         main(["data", "build", "memalpha", "--trec", str(tmp_path / "t.label"), "--closed-book-cache", "x.sqlite"])
+    assert [path.name for path in tmp_path.iterdir()] == ["t.label"]
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ def build(
     from rich.console import Console
 
     from trainers.data_build.memalpha import build as run
+    from trainers.data_build.memalpha import check_sources
 
     given = {
         "squad": squad,
@@ -83,6 +84,8 @@ def build(
         "books": books,
     }
     console = Console(width=None if sys.stdout.isatty() else 160)
+    paths = {name: path for name, path in given.items() if path}
+    check_sources(paths, bool(closed_book))
     model = None
     if closed_book:
         from memenvs.endpoint import ChatEndpoint, chat_settings
@@ -90,7 +93,6 @@ def build(
         model = ChatEndpoint(chat_settings(closed_book, cache=closed_book_cache or out / "closed_book.sqlite"))
     elif closed_book_cache:
         raise SettingsError("--closed-book-cache needs --closed-book, the address of the model")
-    paths = {name: path for name, path in given.items() if path}
     manifest = run(paths, out, settings, lambda line: console.print(line, markup=False), model)
     for name, entry in manifest["sources"].items():
         left_out = ", ".join(f"{number} x {reason}" for reason, number in entry.get("dropped", {}).items())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -61,6 +61,25 @@ class BuildSettings:
         token_counter(self.tokens)
 
 
+def check_sources(names: Collection[str], closed_book: bool = False) -> None:
+    """Refuse what cannot be built, before anything is written.
+
+    Args:
+        names: of the sources.
+        closed_book: whether a model is asked without the text.
+
+    Raises:
+        SettingsError: an unknown source, or none; or the model is of no use for any.
+    """
+    if not names:
+        raise SettingsError(f"name at least one source: {', '.join(READERS)}")
+    for name in names:
+        if name not in READERS:
+            raise SettingsError(f"unknown source {name!r}; known: {', '.join(READERS)}.{did_you_mean(name, READERS)}")
+    if closed_book and not set(names) & set(PASSAGES):
+        raise SettingsError(f"closed_book filters questions of {' and '.join(PASSAGES)}; name one of them as a source")
+
+
 def build(
     paths: Mapping[str, Path],
     out: Path,
@@ -88,13 +107,7 @@ def build(
         DataError: a file cannot be read, no instance came out of anything, or a closed-book question got no reply.
         SettingsError: an unknown source, or none; or the model is of no use for any.
     """
-    if not paths:
-        raise SettingsError(f"name at least one source: {', '.join(READERS)}")
-    for name in paths:
-        if name not in READERS:
-            raise SettingsError(f"unknown source {name!r}; known: {', '.join(READERS)}.{did_you_mean(name, READERS)}")
-    if closed_book is not None and not set(paths) & set(PASSAGES):
-        raise SettingsError(f"closed_book filters questions of {' and '.join(PASSAGES)}; name one of them as a source")
+    check_sources(paths, closed_book is not None)
     sources: dict[str, Any] = {}
     built: dict[str, list[Instance]] = {"train": [], "test": []}
     for name in (name for name in READERS if name in paths):
