@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from endpoint_server import EndpointServer
 
 SHARED = Path(os.environ.get("MEMENVS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -16,6 +21,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the folder of real data and test vectors at {SHARED} (or MEMENVS_SHARED)")
     return SHARED
+
+
+@pytest.fixture
+def server() -> Iterator[EndpointServer]:
+    """An OpenAI-compatible server on loopback with another answer for every prompt."""
+    from endpoint_server import EndpointServer
+
+    with EndpointServer() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -40,6 +40,11 @@ def echo(messages: Messages) -> str:
     return hashlib.sha256(messages[-1]["content"].encode()).hexdigest()[:8]
 
 
+def asked(text: str) -> list[dict[str, str]]:
+    """A conversation of one message."""
+    return [{"role": "user", "content": text}]
+
+
 def completion(text: str | None, finish_reason: str = "stop", **more: Any) -> dict[str, Any]:
     """The body of a reply: 10 tokens read, 3 written."""
     return {

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, echo
+from endpoint_server import asked, echo
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply, ReplyCache
@@ -14,16 +14,6 @@ from memenvs.endpoint.key import without_key
 from memenvs.errors import SettingsError
 
 SECRET = "sk-SECRET-0123456789"
-
-
-def asked(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
 
 
 @pytest.mark.parametrize(

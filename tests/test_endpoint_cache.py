@@ -19,21 +19,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, echo
+from endpoint_server import asked, echo
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, EndpointError, Failure, Reply, ReplyCache, request_key
 from memenvs.errors import SettingsError
-
-
-def asked(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
 
 
 def test_equal_requests_in_flight_cost_one_call(server):

@@ -11,23 +11,13 @@ import pytest
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, completion, echo, free_port
+from endpoint_server import EndpointServer, asked, completion, echo, free_port
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
 from memenvs.endpoint.exchange import retry_after
 from memenvs.endpoint.line import LONGEST_WAIT
 from memenvs.errors import SettingsError
-
-
-def asked(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
 
 
 def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:

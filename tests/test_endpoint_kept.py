@@ -15,22 +15,11 @@ import pytest
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, echo
+from endpoint_server import asked, echo
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, EndpointError, Reply, ReplyCache, request_key
 from memenvs.errors import SettingsError
-
-
-def asked(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
-
 
 # A real file that cannot grow: what a full disk is to SQLite.
 FULL = """
