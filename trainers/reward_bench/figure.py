@@ -115,7 +115,7 @@ def study_figure(
         axes.set(xlabel=measure.replace("_", " "), ylabel="held-out r_global after training")
         axes.set_title(f"Spearman over methods {found.spearman:.2f} [{found.low:.2f}, {found.high:.2f}]", fontsize=10)
         axes.grid(alpha=0.3)
-        axes.margins(x=0.2, y=0.2)
+        axes.margins(x=0.2, y=0.4)  # names stand above points
         _label(axes, [(name, value, outcome[name]) for name, value in values.items()])
     for axes in grid.ravel()[len(panels) :]:
         axes.set_visible(False)
