@@ -67,7 +67,7 @@ def train(
     torch.set_num_threads(1)
     playing = settings if workers.ray else settings.keeping_replies(folder)
     with rollouts_by(workers, playing) as play:
-        # Whatever is wrong with data, reward or slots shows before anything is written.
+        # Whatever is wrong with data, reward or slots shows before the run begins; only the file of replies may be there by then.
         parts = Parts(playing)
         heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, max(settings.eval_streams, settings.final_streams)))
         share_reader(heldout, parts.reader)
