@@ -55,7 +55,7 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     main(["demo-lm", *QUICK, "--out", str(tmp_path)])
     shown = capsys.readouterr().out
     assert "GRPO added" in shown
-    assert "time: random models" in shown
+    assert "\ntime: " in shown
     assert f"{tmp_path / 'runs' / 'seed0'}: " in shown
     table = json.loads((tmp_path / "table.json").read_text())
     assert [row["agent"] for row in table["rows"][:2]] == ["warm start", "warm start + GRPO"]
