@@ -60,6 +60,17 @@ def test_streams_played_together_score_as_those_played_alone():
         assert evaluate_policy(envs, policy, range(5)) == alone
 
 
+def test_drawn_messages_are_a_stream_s_own_and_follow_the_seed():
+    policy = CandidatePolicy(CandidateSettings(seed=3))
+
+    def played(together, drawn):
+        return evaluate_policy(TrainSettings(env=ENV).make_heldouts(together), policy, range(5), drawn=drawn)
+
+    alone = played(1, 0)
+    assert played(2, 0) == played(5, 0) == alone
+    assert played(1, 1) != alone != played(1, None)
+
+
 def test_evaluation_asks_all_questions_and_no_chunk_questions():
     env = EnvSettings(T=4, question_share=0.2).make("test", evaluation=True)
     record = play(env, make_agent("nothing"), 0)

@@ -58,8 +58,12 @@ def test_the_demo_goes_from_nothing_to_table_and_figure_and_is_not_done_twice(tm
     assert "\ntime: " in shown
     assert f"{tmp_path / 'runs' / 'seed0'}: " in shown
     table = json.loads((tmp_path / "table.json").read_text())
-    assert [row["agent"] for row in table["rows"][:2]] == ["warm start", "warm start + GRPO"]
-    assert table["gained"]["mean"] == pytest.approx(table["rows"][1]["r_global"] - table["rows"][0]["r_global"])
+    means = {row["agent"]: row["r_global"] for row in table["rows"]}
+    for gained, how in (("gained", ""), ("drawn_gained", ", drawn")):
+        assert table[gained]["mean"] == pytest.approx(means[f"warm start + GRPO{how}"] - means[f"warm start{how}"])
+    metrics = read_metrics(tmp_path / "runs" / "seed0" / "metrics.csv")
+    assert metrics[0]["heldout/drawn_r_global"] == pytest.approx(means["warm start, drawn"])
+    assert metrics[-1]["heldout/r_global"] == pytest.approx(means["warm start + GRPO"])
     with (tmp_path / "table.csv").open() as file:
         assert {row["agent"] for row in csv.DictReader(file)} >= {"scripted", "scripted, memory hidden", "hindsight"}
     assert (tmp_path / "curves.png").stat().st_size > 5000

@@ -108,6 +108,8 @@ def test_options_that_nobody_takes_are_refused(tmp_path):
     for manager, kind in (({"manager_dtype": "bfloat16"}, "lm"), ({"manager_concurrency": 2}, "endpoint")):
         with pytest.raises(SettingsError, match=f"only agents {kind}:"):
             evaluate(("nothing",), manager=manager, out=tmp_path)
+    with pytest.raises(SettingsError, match=r"--manager-temperature: only agents lm:\.\.\. and endpoint:"):
+        evaluate(("nothing",), manager={"manager_temperature": 1.0}, out=tmp_path)
     with pytest.raises(SettingsError, match="without a suite"):
         evaluate(("nothing",), suite="builtin", manager={"manager_concurrency": 2}, out=tmp_path)
     with pytest.raises(SettingsError, match="--concurrency: only a reader at an address"):
@@ -129,25 +131,29 @@ def trained(taught, tmp_path_factory):  # noqa: F811
             lm=replace(taught.lm, batch=5, dtype="bfloat16", lora_rank=4),
             reward="outcome",
             final_streams=7,
+            eval_drawn=True,
         )
         train(settings, folder / "run", tensorboard=False)
         yield folder / "run", server
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("named", ["", "lm:", "checkpoint"])
-def test_a_run_has_the_scores_that_its_training_ended_with(trained, named, tmp_path):
+@pytest.mark.parametrize(
+    ("named", "manager"), [("", {}), ("lm:", {}), ("checkpoint", {}), ("lm:", {"manager_temperature": 1.0})]
+)
+def test_a_run_has_the_scores_that_its_training_ended_with(trained, named, manager, tmp_path):
     run, server = trained
     agent = str(next(run.glob("checkpoint-*"))) if named == "checkpoint" else f"{named}{run}"
     before = len(server.requests)
-    evaluate((agent,), streams=7, out=tmp_path, records=True)
+    evaluate((agent,), streams=7, out=tmp_path, records=True, manager=manager)
     result, table = (json.loads(path.read_text()) for path in (run / "result.json", tmp_path / "table.json"))
     (records,) = (tmp_path / "records").iterdir()
     scores = [EpisodeScore.of(EpisodeRecord.from_json(line)) for line in records.read_text().splitlines()]
-    assert scores_to_json(scores) == result["episodes"]
+    drawn = "drawn_" if manager else ""
+    assert scores_to_json(scores) == result[f"{drawn}episodes"] != result["episodes" if drawn else "drawn_episodes"]
     assert sum(score.memory_tokens for score in scores) > 0
     (row,) = table["rows"]
-    assert row["r_global"] == pytest.approx(result["r_global"])
+    assert row["r_global"] == pytest.approx(result[f"{drawn}r_global"])
     for fact in ("env", "data", "dataset", "limits", "k", "reader", "split"):
         assert table[fact] == result[fact]
     assert len(server.requests) == before  # training kept what its reader replied

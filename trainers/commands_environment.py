@@ -162,7 +162,8 @@ class Model:
         from trainers.grpo import EVALUATED_TOGETHER
 
         envs = [self._make() for _ in range(min(EVALUATED_TOGETHER, len(streams)))]
-        return evaluate_policy(envs, self.agent.policy, streams, keep=keep)
+        policy = self.agent.policy
+        return evaluate_policy(envs, policy, streams, keep=keep, drawn=seed if policy.sampling.temperature else None)
 
     def facts(self, kept: Sequence[EpisodeRecord]) -> dict[str, Any]:
         """Columns of its row, among them what its server was asked.

@@ -61,8 +61,9 @@ def evaluate(
     The same on other data:
         memenvs evaluate --agents runs/a controls --data path/to/test.parquet
 
-    A run of a language model, computed in another dtype than in training; a hosted model, and what it costs:
-        memenvs evaluate --agents lm:runs/lm controls --manager-dtype float32
+    A run of a language model, with messages drawn as in training instead of the most probable ones; a hosted model, and what it
+    costs:
+        memenvs evaluate --agents lm:runs/lm controls --manager-temperature 1
         memenvs evaluate --agents endpoint:http://127.0.0.1:8000/v1#model controls --manager-price-in 0.5 --manager-price-out 2
 
     Other streams, with the manager that is exact on them:

@@ -113,15 +113,18 @@ def evaluate_policy(
     streams: Sequence[int],
     progress: Callable[[float], None] = lambda played: None,
     keep: Callable[[EpisodeRecord], None] = lambda record: None,
+    drawn: int | None = None,
 ) -> list[EpisodeScore]:
-    """Play streams with a greedy policy, several at once: one forward pass decides for all of them.
+    """Play streams with a policy, several at once: one forward pass decides for all of them.
 
     Args:
         envs: environments over the held-out split; this many streams are played together.
-        policy: decides greedily, so the scores do not depend on how streams are put together.
+        policy: decides greedily, unless ``drawn`` is given.
         streams: indices in the environments' dataset.
         progress: called after each step with the number of streams played so far, those under way by their share of steps.
         keep: called with each record, in order.
+        drawn: seed of messages that are drawn; each stream has random numbers of its own, those of `play`, so that here, too, the
+            scores do not depend on how streams are put together.
 
     Returns:
         One score per stream, in order.
@@ -132,9 +135,10 @@ def evaluate_policy(
         views = [View.of(*env.reset(seed=0, options={"stream": index})) for env, index in batch]
         # Streams of real data differ in length: those that are over leave the batch.
         active, share = list(range(len(batch))), 0.0
+        rngs = [np.random.default_rng((drawn or 0) * 1_000_003 + index) for _, index in batch]
         while active:
             share += sum(1 / views[i].T for i in active)
-            decisions = policy.act([views[i] for i in active], greedy=True)
+            decisions = policy.act([views[i] for i in active], [rngs[i] for i in active], greedy=drawn is None)
             going = []
             for i, decision in zip(active, decisions, strict=True):
                 observation, _, done, _, info = batch[i][0].step(decision.message)

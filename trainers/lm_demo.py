@@ -14,16 +14,18 @@ from agents.base import Agent
 from agents.language_model.small import make_small
 from memenvs.streams.types import Stream
 from trainers.comparison import CONTROLS, evaluate_control, make_control, row, show_table, write_table
-from trainers.evaluation import evaluate
+from trainers.evaluation import EpisodeScore, evaluate
 from trainers.figures import learning_curves
 from trainers.lm_demo_settings import LMDemoSettings, model_folder, model_size, run_folder, run_settings
 from trainers.lock import alone_in
 from trainers.provenance import facts
 from trainers.runlog import read_curve
 from trainers.runs import START, Run, read_scores, train_all
-from trainers.statistics import bootstrap
+from trainers.statistics import Interval, bootstrap
 
 WARM, LEARNED = "warm start", "warm start + GRPO"
+DRAWN = "drawn"
+"""Messages are drawn as in training, at its temperature; elsewhere the model takes the most probable tokens."""
 HIDDEN = "scripted, memory hidden"
 """The teacher with what the model sees: the chunk alone."""
 
@@ -59,9 +61,20 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     stage("random models")
     seconds = train_all(runs, settings.workers)
     stage("runs")
-    before = [read_scores(run.folder, START) for run in runs]
-    after = [read_scores(run.folder) for run in runs]
-    rows: list[dict[str, Any]] = [row(WARM, before, kind="learned"), row(LEARNED, after, kind="learned")]
+    before, after, drawn_before, drawn_after = (
+        [read_scores(run.folder, file, drawn) for run in runs]
+        for drawn in (False, True)
+        for file in (START, "result.json")
+    )
+    rows: list[dict[str, Any]] = [
+        row(name, scores, kind="learned")
+        for name, scores in (
+            (WARM, before),
+            (LEARNED, after),
+            (f"{WARM}, {DRAWN}", drawn_before),
+            (f"{LEARNED}, {DRAWN}", drawn_after),
+        )
+    ]
     first = runs[0].settings
     with progress_bars() as bars:
         bar = bars.add_task("controls", total=(len(CONTROLS) + 1) * settings.streams)
@@ -80,21 +93,23 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         )
         rows.append(row(HIDDEN, [scores], kind="control"))
     stage("controls")
-    gained = bootstrap([
-        [b.r_global - a.r_global for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)
-    ])  # fmt: skip
+    gained, drawn_gained = _gained(before, after), _gained(drawn_before, drawn_after)
     known = facts(
         first.env.make("test", evaluation=True),
         streams=settings.streams,
         seeds=settings.seeds,
         gained=gained._asdict(),
+        drawn_gained=drawn_gained._asdict(),
         settings=first.to_json(),
     )
     write_table(rows, known, settings.out / "table")
     levels = {
         entry["agent"]: entry["r_global"] for entry in rows if entry["agent"] in (WARM, HIDDEN, "scripted", "random")
     }
-    curves = {LEARNED: [read_curve(run.folder) for run in runs]}
+    curves = {
+        f"{LEARNED}, greedy": [read_curve(run.folder) for run in runs],
+        f"{LEARNED}, {DRAWN}": [read_curve(run.folder, "heldout/drawn_r_global") for run in runs],
+    }
     learning_curves(curves, levels, settings.out / "curves.png", f"a small language model, {settings.seeds} seeds")
     columns = {
         "memory_tokens": ("memory tokens", "{:.0f}".format),
@@ -102,16 +117,24 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         "invalid_operations": ("invalid", "{:.1f}".format),
     }
     console.print(show_table(rows, f"{settings.streams} held-out streams of {settings.T} chunks", columns))
-    console.print(
-        f"GRPO added {gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}] to r_global (95 %, paired over "
-        f"{settings.seeds} seeds and {settings.streams} streams)"
-    )
+    for how, added in (("greedily", gained), ("with messages drawn as in training", drawn_gained)):
+        console.print(
+            f"GRPO added {added.mean:+.3f} [{added.low:+.3f}, {added.high:+.3f}] to r_global {how} (95 %, paired over "
+            f"{settings.seeds} seeds and {settings.streams} streams)"
+        )
     stage("table and figure")
     console.print(f"time: {told_times(took)}", markup=False)
     for run, spent in zip(runs, seconds, strict=True):
         console.print(f"  {run.folder}: {told_times(spent) or 'was finished'}", markup=False)
     written = ", ".join(str(settings.out / name) for name in ("table.json", "table.csv", "curves.png"))
     console.print(f"written: {written}; the trained models are the checkpoints of the runs above", markup=False)
+
+
+def _gained(before: Sequence[Sequence[EpisodeScore]], after: Sequence[Sequence[EpisodeScore]]) -> Interval:
+    """The difference of r_global, paired by seed and stream."""
+    return bootstrap([
+        [b.r_global - a.r_global for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)
+    ])  # fmt: skip
 
 
 class _MemoryHidden:

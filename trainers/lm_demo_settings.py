@@ -72,9 +72,11 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
         slots=Slots(),
         learning_rate=settings.learning_rate,
         epochs=2,
-        eval_every=10,
-        eval_streams=min(32, settings.streams),
+        eval_every=20,
+        # The curve's streams are the table's, so that its ends are the table's numbers.
+        eval_streams=settings.streams,
         final_streams=settings.streams,
+        eval_drawn=True,
         checkpoint_every=5,
         lm=own,
     )

@@ -18,6 +18,8 @@ class ManagerOptions(TypedDict, total=False):
     What is left out is as in `memenvs.endpoint.ChatSettings`, and as the folder of a model says.
     """
 
+    manager_temperature: float
+    """Of lm: and endpoint: managers: of sampling, repeatable by ``seed`` with lm: (0 if not given: the most probable tokens)."""
     manager_dtype: Literal["float32", "bfloat16", "float16"]
     """Of lm: managers: of the weights (that of the training; float32 where a model does not say)."""
     manager_max_tokens: int
@@ -40,6 +42,7 @@ class ManagerOptions(TypedDict, total=False):
     """Of endpoint: managers: file that keeps their messages; replies.sqlite in the folder if not given."""
 
 
+_BOTH = frozenset({"manager_temperature"})
 _LOADED = frozenset({"manager_dtype"})
 
 
@@ -53,11 +56,14 @@ def check_managers(names: Sequence[str], options: ManagerOptions) -> None:
     Raises:
         SettingsError: there is no agent for one of them.
     """
+    named = {kind for kind in ("lm", "endpoint") if any(name.startswith(f"{kind}:") for name in names)}
     for kind in ("lm", "endpoint"):
-        strange = [name for name in options if (name in _LOADED) == (kind == "lm")]
-        if strange and not any(name.startswith(f"{kind}:") for name in names):
+        strange = [name for name in options if name not in _BOTH and (name in _LOADED) == (kind == "lm")]
+        if strange and kind not in named:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
             raise SettingsError(f"{flags}: only agents {kind}:... take it, and none is named")
+    if not named and _BOTH & options.keys():
+        raise SettingsError("--manager-temperature: only agents lm:... and endpoint:... take it, and none is named")
 
 
 def manager_arguments(name: str, options: ManagerOptions, folder: Path) -> dict[str, Any]:
@@ -69,5 +75,7 @@ def manager_arguments(name: str, options: ManagerOptions, folder: Path) -> dict[
         folder: of the evaluation; keeps what a server replied.
     """
     loaded = name.startswith("lm:")
-    own = {key.removeprefix(_PREFIX): value for key, value in options.items() if (key in _LOADED) == loaded}
+    own = {
+        key.removeprefix(_PREFIX): value for key, value in options.items() if key in _BOTH or (key in _LOADED) == loaded
+    }
     return own if loaded else {"cache": folder / REPLIES} | own

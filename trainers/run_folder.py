@@ -72,8 +72,13 @@ def rollout_line(groups: Sequence[Group], decisions: int) -> dict[str, float]:
     return line
 
 
-def heldout_line(scores: list[EpisodeScore]) -> dict[str, float]:
-    """What an evaluation on held-out streams says; if the reader failed in all of them, the curve has a gap there."""
+def heldout_line(scores: Sequence[EpisodeScore], drawn: Sequence[EpisodeScore] = ()) -> dict[str, float]:
+    """What an evaluation on held-out streams says; if the reader failed in all of them, the curve has a gap there.
+
+    Args:
+        scores: greedy ones.
+        drawn: with drawn messages, if they were played so, too.
+    """
     failed = [score.failure for score in scores if score.failure is not None]
     if len(failed) == len(scores):
         warnings.warn(f"the reader failed in all {len(scores)} held-out episodes: {failed[0]}", stacklevel=3)
@@ -81,6 +86,7 @@ def heldout_line(scores: list[EpisodeScore]) -> dict[str, float]:
         "heldout/r_global": mean_r_global(scores),
         "heldout/memory_share": memory_share(scores),
         "heldout/failures": float(len(failed)),
+        **({"heldout/drawn_r_global": mean_r_global(drawn)} if drawn else {}),
     }
 
 
@@ -131,6 +137,7 @@ def write_result(
     updates: int,
     ended: str | None,
     file: str = "result.json",
+    drawn: Sequence[EpisodeScore] = (),
 ) -> None:
     """Write result.json: the last scores and where they came from.
 
@@ -143,11 +150,13 @@ def write_result(
         updates: finished ones.
         ended: why the run ended early, or None.
         file: another name.
+        drawn: scores on the same streams with drawn messages, where those of ``scores`` are greedy.
 
     Raises:
         ReaderError: the reader failed in every episode.
     """
     check_heldout(scores)
+    more = {"drawn_r_global": plain(mean_r_global(drawn)), "drawn_episodes": scores_to_json(drawn)} if drawn else {}
     result = facts(
         env,
         seed=settings.seed,
@@ -160,6 +169,7 @@ def write_result(
         failures=sum(score.failure is not None for score in scores),
         cost=parts.cost(),
         **parts.identity,
+        **more,
         episodes=scores_to_json(scores),
     )
     draft = folder / f"{file}.tmp"

@@ -81,7 +81,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
-def read_curve(folder: Path) -> list[tuple[int, float]]:
-    """(episodes, held-out r_global) of a run's evaluations, the untrained policy first."""
+def read_curve(folder: Path, column: str = "heldout/r_global") -> list[tuple[int, float]]:
+    """(episodes, held-out r_global, or another column) of a run's evaluations, the untrained policy first."""
     lines = read_metrics(folder / "metrics.csv")
-    return [(int(line["episodes"]), line["heldout/r_global"]) for line in lines if "heldout/r_global" in line]
+    return [(int(line["episodes"]), line[column]) for line in lines if column in line]

@@ -55,6 +55,7 @@ REFUSED: Mapping[str, str] = {
     "judge_model": "the judge is the scorer",
     "eval_every": "say it to TRL: GRPOConfig(eval_strategy='steps', eval_steps=...)",
     "final_streams": "call trainer.evaluate(streams) at the end",
+    "eval_drawn": "MemoryGRPOTrainer.evaluate draws its messages",
     "checkpoint_every": "say it to TRL: GRPOConfig(save_steps=...)",
     "keep": "say it to TRL: GRPOConfig(save_total_limit=...)",
     **dict.fromkeys(("slots.beta", "slots.reset_every", "slots.reset_above"), _NO_REGULARISER),

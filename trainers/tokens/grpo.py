@@ -44,9 +44,11 @@ COLUMNS = (
     "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/clip_share", "train/kl",
     "train/entropy", "train/gradient_norm", "train/decisions", "train/tokens", "train/message_tokens",
     "train/zero_advantage_share", "train/groups_dropped",
-    "heldout/r_global", "heldout/memory_share", "heldout/failures", "credit_calls", "warm/loss", "warm/left_out",
+    "heldout/r_global", "heldout/memory_share", "heldout/failures", "heldout/drawn_r_global", "credit_calls", "warm/loss",
+    "warm/left_out",
     *reading_costs.COLUMNS,
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
+    "terms/overlong",
 )  # fmt: skip
 """Of metrics.csv; terms of other names go to TensorBoard alone."""
 TIMES = ("seconds/rollouts", "seconds/update", "seconds/all", "tokens_per_second/drawn", "tokens_per_second/trained")
@@ -104,11 +106,18 @@ def _train(
 ) -> tuple[LanguageModelPolicy, list[EpisodeScore]]:
     held_out_streams = range(len(heldout[0].unwrapped.dataset))  # type: ignore[attr-defined]
 
-    def evaluated(count: int) -> list[EpisodeScore]:
+    def evaluated(count: int, drawn: int | None = None) -> list[EpisodeScore]:
         streams = held_out_streams[:count]
         return evaluate_policy(
-            heldout, parts.policy, streams, lambda played: progress("held-out", played, len(streams), {})
+            heldout,
+            parts.policy,
+            streams,
+            lambda played: progress("held-out", played, len(streams), {}),
+            drawn=drawn,
         )
+
+    def drawn_too(count: int) -> list[EpisodeScore]:
+        return evaluated(count, drawn=0) if settings.eval_drawn else []
 
     finished = open_run(settings, folder, resume, parts)
     log = RunLog(folder, COLUMNS, finished, tensorboard)
@@ -128,8 +137,10 @@ def _train(
 
     if not log.begun:
         scores = evaluated(_most_streams(settings))  # for both the curve's first point and start.json
-        write_result(settings, folder, heldout[0], scores[: settings.final_streams], parts, 0, None, START)
-        line = heldout_line(scores[: settings.eval_streams])
+        drawn_scores = drawn_too(_most_streams(settings))
+        final = slice(settings.final_streams)
+        write_result(settings, folder, heldout[0], scores[final], parts, 0, None, START, drawn_scores[final])
+        line = heldout_line(scores[: settings.eval_streams], drawn_scores[: settings.eval_streams])
         best = keep_best(line)
         log.write(0, dict(parts.warm) | line | parts.cost())
 
@@ -165,7 +176,7 @@ def _train(
         ended = parts.sampler.exhausted()
         last = update == settings.updates or ended is not None
         if update % settings.eval_every == 0 or last:
-            line |= heldout_line(evaluated(settings.eval_streams))
+            line |= heldout_line(evaluated(settings.eval_streams), drawn_too(settings.eval_streams))
             best = keep_best(line)
         log.write(update, line | parts.cost())
         times = played - begun, learnt - learning, perf_counter() - begun
@@ -185,7 +196,7 @@ def _train(
     if ended is not None:
         warnings.warn(f"the run ended after {update} of {settings.updates} updates: {ended}", stacklevel=2)
     scores = evaluated(settings.final_streams)
-    write_result(settings, folder, heldout[0], scores, parts, update, ended)
+    write_result(settings, folder, heldout[0], scores, parts, update, ended, drawn=drawn_too(settings.final_streams))
     return parts.policy, scores
 
 

@@ -98,6 +98,8 @@ class TokenTrainSettings(TrainSettings):
     """Not for language models: must be 0."""
     checkpoint_every: int = 5
     """Updates between two checkpoints; an update takes minutes."""
+    eval_drawn: bool = False
+    """Play held-out streams twice, greedily and with drawn messages as in training: that is the policy which is trained."""
     lm: LanguageModelSettings = field(default_factory=LanguageModelSettings)
     """The model."""
 
