@@ -16,9 +16,9 @@ from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 class LMDemoSettings:
     """What the demo of language models does."""
 
-    seeds: int = 3
+    seeds: int = 4
     """Runs, each with a model, a warm start and streams of its own."""
-    updates: int = 40
+    updates: int = 60
     """Updates of GRPO."""
     streams_per_update: int = 4
     """Streams (groups of 8 rollouts) in an update."""
