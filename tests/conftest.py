@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from endpoint_server import EndpointServer
+
+# A slow machine fails no property.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SHARED = Path(os.environ.get("MEMENVS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -164,11 +164,11 @@ class BankMachine(RuleBasedStateMachine):
         assert (first.digest() == second.digest()) == (first.items == second.items)
 
 
-BankMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+BankMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20)
 TestBankMachine = BankMachine.TestCase
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.builds(MemoryLimits, limit, limit, limit), st.lists(steps, max_size=6))
 def test_every_combination_of_limits(limits, sent):
     bank, model = MemoryBank(limits), Model(limits)
@@ -304,7 +304,7 @@ def test_a_snapshot_is_not_touched_by_any_bank_that_shares_it():
     assert (third.digest(), [item.content for item in third.items], third.step) == (digest, ["a", "b"], 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(steps, max_size=5), st.lists(steps, max_size=5), st.lists(steps, max_size=4))
 def test_continuing_after_a_restore_equals_a_fresh_replay(before, abandoned, after):
     bank = MemoryBank()

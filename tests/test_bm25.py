@@ -79,7 +79,7 @@ def play(index, texts, sequence, first=0):
             del texts[known[which % len(known)]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(changes, text, st.sampled_from([(1.5, 0.75, 0.25), (1.2, 0.0, 0.25), (0.9, 0.95, 0.5), (0.1, 0.75, 0.0)]))
 def test_okapi_equals_rank_bm25_after_any_changes(sequence, query, constants):
     k1, b, epsilon = constants
@@ -90,7 +90,7 @@ def test_okapi_equals_rank_bm25_after_any_changes(sequence, query, constants):
         assert_same(index, texts, query, okapi(texts, query, k1, b, epsilon))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(changes, text, st.sampled_from([(1.5, 0.75), (1.2, 0.0), (0.9, 1.0)]))
 def test_lucene_equals_the_plain_formula_after_any_changes(sequence, query, constants):
     index, texts = BM25Index(*constants, idf="lucene"), {}

@@ -58,7 +58,7 @@ SENTENCE_OF = [-1, 0, 1, 0, 0, 1, -1, -1]
 ITEM_OF = [-1, -1, -1, 0, 1, 1, 0, 1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-4, 4), min_size=8, max_size=8), st.integers(1, 4))
 def test_set_probability_is_the_sum_over_orders_and_all_sets_sum_to_one(logits, limit):
     sets = legal_sets(SENTENCE_OF, ITEM_OF, limit)

@@ -120,7 +120,7 @@ pieces = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(pieces, st.lists(pieces, min_size=1, max_size=3))
 def test_scores_are_shares_and_the_reference_itself_is_whole(prediction, references):
     for metric in (points_recall, titles_recall, option_match):

@@ -23,7 +23,7 @@ there = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=2), st.integers(1, 30), st.integers(1, 30), st.booleans(), st.integers(0, 9)
 )  # fmt: skip
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_values_and_gradients_are_those_of_double_precision(however_small, sizes, inner, outer, biased, seed):
     generator = torch.Generator().manual_seed(seed)
     x, weight, bias, slope = (

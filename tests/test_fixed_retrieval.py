@@ -28,7 +28,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MOVES, st.integers(0, 5))
 def test_everything_is_the_memory_in_its_order_whatever_was_written(moves, back_to):
     bank, retriever = MemoryBank(), EverythingRetriever()

@@ -41,7 +41,7 @@ def test_ids_that_are_not_one_new_id_per_insert_change_nothing(given_ids, messag
     assert (bank.digest(), bank.items, bank.tokens, bank.step) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.builds(MemoryLimits, limit, limit, limit), st.lists(steps, max_size=6))
 def test_a_replay_with_the_ids_of_the_first_time_is_the_first_time(limits, sent):
     first, again = MemoryBank(limits), MemoryBank(limits)

@@ -51,7 +51,7 @@ def window_games(draw):
 
 
 @given(window_games())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_closed_weights_equal_enumeration_for_any_value_of_the_window(game):
     m, k, values = game
     phi = frozen_shapley(values.__getitem__, m, k)
@@ -60,7 +60,7 @@ def test_closed_weights_equal_enumeration_for_any_value_of_the_window(game):
 
 
 @given(st.lists(st.floats(-1, 1), max_size=7), st.integers(1, 9))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_recursion_equals_enumeration_for_additive_readers(relevance, k):
     def value(window):
         return sum(relevance[rank] for rank in window) / k

@@ -70,7 +70,7 @@ def test_a_plan_forwards_each_common_beginning_once():
     assert common_prefix([(1, 2), (1, 2, 3)]) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 1), min_size=1, max_size=6)), min_size=1, max_size=8)
 )

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memenvs.memory.loose_json import loads_loose
@@ -59,13 +59,11 @@ def test_what_is_no_json_raises_value_error(text: str):
         loads_loose(text)
 
 
-@settings(deadline=None)
 @given(PLAIN)
 def test_valid_json_is_read_as_it_is(value: object):
     assert loads_loose(json.dumps(value)) == value
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="{}[]:,'\"\\ab1 \n“”`", max_size=60))
 def test_no_text_does_anything_but_give_a_value_or_raise_value_error(text: str):
     with contextlib.suppress(ValueError):

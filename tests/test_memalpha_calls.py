@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memenvs.memory import Malformed, Operation, parse_operations
@@ -160,7 +160,6 @@ def test_entries_that_are_no_calls_leave_the_others_intact():
     assert second.op == "DELETE"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["✿FUNCTION✿:", "✿ARGS✿:", "✿RESULT✿", "✿", " ", "\n", "x", "{", "}", "```", '"'])).map(
         "".join

@@ -34,7 +34,7 @@ def test_a_prompt_as_long_as_the_limit_does_not_fit_and_does_not_shrink():
     assert fitting_k(lambda width: 5, k=0) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=9), st.integers(1, 200))
 def test_it_is_the_widest_that_is_no_longer_than_the_limit(sizes, limit):
     total = [sum(sizes[:width]) for width in range(len(sizes) + 1)]

@@ -99,7 +99,7 @@ METRICS = [exact_match, substring_match, token_f1, keyword_share, keyword_list_s
 text = st.text(st.sampled_from("abthe ,;.\\{}é-12"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(METRICS), text, st.lists(text, min_size=1, max_size=3), text)
 def test_scores_are_in_range_and_one_more_reference_never_hurts(metric, prediction, references, more):
     score = metric(prediction, references)

@@ -242,7 +242,7 @@ pieces = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(values, values.map(json.dumps), pieces.map("".join), st.text(max_size=200)), st.sampled_from(DIALECTS))
 @example("[{" * 5_000, "json")
 def test_no_message_raises(message, dialect):
@@ -264,7 +264,7 @@ operations = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(operations, min_size=1, max_size=6), st.sampled_from(["{}", "Well [1]: {} so.", "```json\n{}\n```"]))
 def test_what_is_well_formed_comes_back_as_it_was(sent, frame):
     native = json.dumps([to_native(o) for o in sent])

@@ -98,7 +98,7 @@ def test_fingerprint_follows_every_argument() -> None:
 # --- form ----------------------------------------------------------------------------------------------------------
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(
     index=st.integers(0, 999_999),
     T=st.integers(4, 30),

@@ -21,7 +21,7 @@ def rebuilt(memory, query, k, k1, b):
     return [int(name) for name, _ in index.top_k(query, k)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(texts, max_size=4), memories, st.integers(1, 9), parameters)
 def test_every_memory_is_ranked_as_by_an_index_of_its_own(queries, asked, k, parameters):
     rankings = Rankings(queries, *parameters)

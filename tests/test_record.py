@@ -108,7 +108,7 @@ def test_a_rich_record_comes_back_as_it_was():
     assert EpisodeRecord.from_json(line).to_json() == line
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(records)
 def test_any_record_comes_back_as_it_was(record):
     assert EpisodeRecord.from_json(record.to_json()) == record

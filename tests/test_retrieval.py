@@ -43,7 +43,7 @@ def assert_follows(retriever, bank):
             assert abs(mine.score - other.score) < 1e-9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moves)
 def test_following_and_restoring_equal_a_rebuild(sequence):
     bank, retriever = MemoryBank(), BM25Retriever(idf="okapi")

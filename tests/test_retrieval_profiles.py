@@ -84,7 +84,7 @@ words = st.sampled_from(["a", "b", "B", "c.", "d", "e"])
 texts = st.lists(st.lists(words, min_size=1, max_size=6).map(" ".join), min_size=1, max_size=9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts, st.lists(words, max_size=4).map(" ".join))
 def test_scores_equal_rank_bm25_to_the_last_bit(docs, query):
     """Not only nearly: ties, and signs at a threshold, hang on the last bit."""

@@ -75,7 +75,7 @@ def test_a_small_stream_word_by_word():
     assert [e.step for e in total.evidence] == [0, 0, 1, 2, 3]
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(st.data())
 def test_every_stream_asks_what_its_text_answers(data):
     keys, entries = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 9))

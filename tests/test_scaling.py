@@ -30,7 +30,7 @@ def test_sigmoid():
         sigmoid([0.0], CURVE)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.floats(0, 0.4),
     st.floats(0.5, 1),

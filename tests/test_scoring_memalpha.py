@@ -232,7 +232,7 @@ def test_empty_keywords_are_always_found(profile):
     assert score("x", "tea, ", "booksum", profile) == 0.5
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from("aT he.,!“”\u2019\u0130ß\n\x85é"), max_size=14))
 def test_what_normalising_leaves(text):
     normal = normalize(text)
@@ -261,7 +261,7 @@ def test_the_three_disagree_about_one_prediction():
     }  # fmt: skip
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.text(max_size=30),
     st.text(min_size=1, max_size=10),

@@ -45,14 +45,14 @@ def interactions(n, rng):
     return singles, pairs, lambda s: sum(singles[i] + sum(pairs[i, j] for j in s) for i in s)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(games())
 def test_exact_values_are_the_mean_over_all_orders(game):
     players, value = game
     np.testing.assert_allclose(exact_shapley(value, players), by_definition(value, players), atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(games(), st.integers(1, 4), st.integers(0, 9))
 def test_all_the_worth_is_shared_out_exactly_and_in_every_sample(game, pairs, seed):
     players, value = game
@@ -61,7 +61,7 @@ def test_all_the_worth_is_shared_out_exactly_and_in_every_sample(game, pairs, se
     assert permutation_shapley(value, players, 2 * pairs, seed).values.sum() == pytest.approx(total, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(games(5), st.integers(51, 60))
 def test_a_player_who_adds_nothing_gets_nothing_and_changes_nothing(game, idle):
     players, value = game
@@ -72,7 +72,7 @@ def test_a_player_who_adds_nothing_gets_nothing_and_changes_nothing(game, idle):
             np.testing.assert_allclose(found[:-1], solve(value, players), atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(games(5), st.integers(51, 60), st.integers(61, 70))
 def test_players_that_can_stand_for_each_other_get_the_same(game, one, other):
     players, value = game
@@ -88,7 +88,7 @@ def test_players_that_can_stand_for_each_other_get_the_same(game, one, other):
     assert first == second
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(games(5), st.data())
 def test_solutions_of_a_sum_are_sums_of_solutions(game, data):
     players, value = game
@@ -104,7 +104,7 @@ def test_the_order_of_the_players_only_orders_the_values(game):
     np.testing.assert_allclose(exact_shapley(value, players[::-1])[::-1], exact_shapley(value, players), atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.integers(0, 99))
 def test_additive_games_are_solved_by_one_pair_of_orders_whatever_their_size(gains, seed):
     found = permutation_shapley(lambda steps: 3.0 + sum(gains[i] for i in sorted(steps)), range(len(gains)), 2, seed)

@@ -13,7 +13,7 @@ SENTENCES = st.lists(st.sampled_from(["the", "a", "of", "tea", "Tea", "coffee", 
 HELD = st.dictionaries(st.sampled_from("abcdefgh"), SENTENCES, max_size=8)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(HELD, min_size=1, max_size=4), SENTENCES, st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.95, 1.0]))
 def test_what_is_found_is_what_comparing_with_every_text_finds(memories, query, least):
     texts = SimilarTexts()

@@ -116,7 +116,7 @@ entry = st.fixed_dictionaries(
 messages = st.lists(st.lists(entry, max_size=3).map(json.dumps), min_size=8, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(messages, messages, st.integers(0, 8), st.integers(0, 8))
 def test_restoring_equals_a_replay(sent, abandoned, cut, wandered):
     plain = play(Episode(LONG), sent)

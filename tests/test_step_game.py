@@ -86,7 +86,7 @@ def retold(stream, played, record, steps):
     return episode.record(), there
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data(), st.sampled_from(STREAMS), limits, st.integers(1, 3))
 def test_a_coalition_is_worth_what_an_episode_of_its_steps_alone_scores(data, stream, accepted, k):
     played = EpisodeSettings(k=k, limits=accepted, chunk_questions=0)
@@ -104,7 +104,7 @@ def test_a_coalition_is_worth_what_an_episode_of_its_steps_alone_scores(data, st
             assert there.get(mine.id) == theirs.id if mine.id in once else theirs.id not in there.values()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from(STREAMS))
 def test_without_limits_the_messages_are_sent_as_they_are_and_all_ids_agree(data, stream):
     messages, played = data.draw(sent(stream)), EpisodeSettings(k=2, chunk_questions=0)
@@ -118,7 +118,7 @@ def test_without_limits_the_messages_are_sent_as_they_are_and_all_ids_agree(data
         assert game.value(steps) == other.r_global
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data(), st.sampled_from(STREAMS), limits)
 def test_the_order_of_asking_and_what_is_kept_never_change_a_value(data, stream, accepted):
     record = run(stream, EpisodeSettings(k=2, limits=accepted), data.draw(sent(stream)))
@@ -197,7 +197,7 @@ def test_players_are_the_steps_that_can_write():
     assert game.value([1, 6]) == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from(STREAMS), st.sampled_from(["okapi", "lucene"]))
 def test_the_kind_of_bm25_is_that_of_the_record(data, stream, idf):
     messages = data.draw(sent(stream))

@@ -77,7 +77,7 @@ def sent(draw):
     return [message(t) for t in range(STREAM.T)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sent(), st.sampled_from(["memalpha", "memalpha-strict"]), st.sampled_from(["default", "everything"]))
 def test_a_coalition_is_an_episode_in_which_the_others_write_nothing(messages, memory, retrieval):
     record = run(STREAM, messages, memory=memory, retrieval=retrieval)

@@ -177,7 +177,7 @@ def test_a_reader_that_fails_leaves_a_failure_and_no_score():
 ARM_NAMES = st.sampled_from([*PLAYABLE, "shuffled:long_context", "long_context:6"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ARM_NAMES, st.permutations(range(3)), st.integers(1, 3), st.integers(0, 5))
 def test_questions_never_change_the_memory(name, order, count, seed):
     """Inject once, query many: the same memory and the same answers whatever else is asked, in any order."""
@@ -188,7 +188,7 @@ def test_questions_never_change_the_memory(name, order, count, seed):
     assert some.questions == tuple(every.questions[i] for i in order[:count])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["default", "mab", "memalpha-longctx", "everything", "evidence"]),
     st.lists(st.lists(st.text("ab .?", max_size=8), min_size=1, max_size=4), min_size=1, max_size=4),

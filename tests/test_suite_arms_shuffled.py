@@ -20,7 +20,7 @@ from trainers.suites.arms_shuffled import derangement, partners
 GROUPS = st.lists(st.sampled_from("abcde"), min_size=2, max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(GROUPS, st.integers(0, 2**31))
 def test_everybody_gets_the_memory_of_somebody_else_and_each_is_used_once(groups, seed):
     found = derangement(groups, seed)
@@ -28,7 +28,7 @@ def test_everybody_gets_the_memory_of_somebody_else_and_each_is_used_once(groups
     assert all(place != other for place, other in enumerate(found))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(GROUPS, st.integers(0, 2**31))
 def test_memories_stay_within_a_group_of_several(groups, seed):
     found = derangement(groups, seed)
@@ -41,7 +41,7 @@ def test_memories_stay_within_a_group_of_several(groups, seed):
 CONTENTS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=1, max_size=20)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(CONTENTS, st.integers(0, 2**31))
 def test_nobody_gets_the_same_content_under_another_name(places, seed):
     groups, contents = [group for group, _ in places], [content for _, content in places]

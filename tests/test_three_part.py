@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memenvs.errors import DataError, SettingsError
@@ -189,7 +189,6 @@ OPERATIONS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(OPERATIONS, max_size=4), max_size=5), st.sampled_from(["published", "strict"]))
 def test_the_transition_is_total_and_pure_and_restores(steps: list[list[MemoryCall]], rule: str):
     memory, again = ThreePartMemory(rule=rule), ThreePartMemory(rule=rule)

@@ -44,7 +44,7 @@ def test_a_counter_that_is_not_additive_is_never_exceeded():
         assert len(end) == min(2 * most, 9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, st.integers(1, 12))
 def test_a_long_context_has_the_last_tokens_exactly_after_every_step(texts, most):
     record = play(f"long_context:{most}", stream_of(texts), 0, EpisodeSettings(), Noting())
@@ -63,7 +63,7 @@ def _tokens(text):
     return re.findall(r"\w+|[^\w\s]", text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS)
 def test_without_a_bound_chunks_are_kept_verbatim_and_shown_in_reading_order(texts):
     reader, kept = Noting(), [text for text in texts if text.strip()]
@@ -88,7 +88,7 @@ def test_the_bound_may_stand_in_any_unit_of_the_episode():
     assert record.memory_tokens == sum(count(item.content) for item in record.memory)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(CHUNKS, min_size=1, max_size=8), st.text("abcd .", max_size=8))
 def test_rag_shows_the_two_best_chunks_of_rank_bm25(texts, query):
     assume(any(search_tokens(text) for text in texts))  # rank_bm25 divides by zero
