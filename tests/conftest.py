@@ -13,6 +13,12 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from endpoint_server import EndpointServer
 
+# The caller's terminal, proxies and accounts change no test, nor what it starts; some libraries read these once, on import.
+for name in list(os.environ):
+    if name.upper().endswith("_PROXY") or name.startswith(("OPENAI_", "TTY_")) or name in ("FORCE_COLOR", "NO_COLOR"):
+        del os.environ[name]
+os.environ |= {"COLUMNS": "80", "HF_HUB_OFFLINE": "1"}
+
 # A slow machine fails no property.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -94,7 +94,6 @@ def test_adapters_find_their_model_from_their_own_folder(folders, monkeypatch):
 
 
 def test_adapters_whose_model_is_nowhere_say_where_it_is_named(folders, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(folders / "run")
     for load in (load_policy, lambda name: make_reader(f"local:{name}")):
         with pytest.raises(

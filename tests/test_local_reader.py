@@ -209,8 +209,7 @@ def test_a_template_that_refuses_the_conversation_is_a_failure(folder, tmp_path)
         ("locale", {}, SettingsError, "local:FOLDER_OR_HUB_ID"),
     ],
 )
-def test_mistakes_are_explained(name, settings, error, told, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_mistakes_are_explained(name, settings, error, told):
     with pytest.raises(error, match=told):
         make_reader(name, **settings)
 
