@@ -1,6 +1,5 @@
-"""The aggregation slot and the price on length against numbers worked out by hand."""
+"""The aggregation slot against numbers worked out by hand."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,7 +15,6 @@ from trainers.slots.aggregation import (
     sequence_mean,
     token_mean,
 )
-from trainers.slots.lengths import overlong_penalty
 
 NAN, INF = float("nan"), float("inf")
 MASK = torch.tensor([[True, True, False, False], [True, True, True, True]])
@@ -148,21 +146,3 @@ def test_missing_and_wrong_settings_are_refused():
         prompt_mean(SIMPLE, SIMPLE_MASK, AggregationSettings(prompts=torch.zeros(3)))
     with pytest.raises(SettingsError, match=r"objective must have the mask's shape \(3, 3\), got \(3, 1\)"):
         token_mean(SIMPLE[:, :1], SIMPLE_MASK, AggregationSettings())
-
-
-def test_overlong_penalty_is_floored_as_published():
-    lengths = [16384, 17408, 20480, 25000]
-    assert overlong_penalty(lengths, 20480, 4096).tolist() == [0.0, -0.25, -1.0, -1.0]
-
-
-def test_overlong_penalty_without_the_floor_goes_on_falling():
-    lengths = [100, 16384, 17408, 20480, 25000]
-    expected = [0.0, 0.0, -0.25, -1.0, -8616 / 4096]
-    assert overlong_penalty(lengths, 20480, 4096, floored=False) == pytest.approx(expected)
-
-
-def test_overlong_penalty_keeps_failures_and_refuses_an_impossible_line():
-    np.testing.assert_array_equal(overlong_penalty([[NAN, 8.0]], 8, 4), [[NAN, -1.0]])
-    for cache in (0, 9):
-        with pytest.raises(SettingsError, match=f"at most max_length, got {cache} and 8"):
-            overlong_penalty([1.0], 8, cache)

@@ -18,7 +18,7 @@ PLAIN = TokenTrainSettings(group_size=4, lm=LanguageModelSettings(model="any"))
 #: Another value of every field that is refused.
 OTHER = {
     "epochs": 2, "judge_model": "a:b", "eval_every": 3, "final_streams": 3, "checkpoint_every": 3, "keep": 3, "lm.device": "cuda:1",
-    "lm.cut_off": "leave_out",
+    "lm.cut_off": "leave_out", "lm.overlong_buffer": 3,
     "lm.warm_start": "scripted", "lm.warm_streams": 3, "lm.warm_epochs": 1, "lm.warm_rate": 1.0, "lm.warm_batch": 3,
     "slots.lam": 0.5, "eval_drawn": True,
 }  # fmt: skip

@@ -61,6 +61,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("slots.beta", "slots.reset_every", "slots.reset_above"), _NO_REGULARISER),
     "slots.lam": "it is GAE's, which needs a critic; take gamma",
     "lm.cut_off": "every row is trained; memenvs train --agent lm leaves those out that were cut off",
+    "lm.overlong_buffer": "rewards are paid by the environments, which see no tokens; memenvs train --agent lm pays it",
     "lm.device": "accelerate places the model: accelerate launch --gpu_ids, or CUDA_VISIBLE_DEVICES",
     **{
         f"lm.{name}": _NO_WARM_START

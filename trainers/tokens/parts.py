@@ -26,6 +26,7 @@ from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
 from trainers.tokens.optimiser import adam
+from trainers.tokens.overlong import charged
 from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
@@ -97,6 +98,19 @@ class TokenParts(Parts):
 
     def _decisions(self) -> TokenDecisions:
         return TokenDecisions(self.policy)
+
+    def play_together(self, update: int, streams: Sequence[int], first: int) -> list[Group]:
+        """The groups of at most ``settings.together`` streams, in lock-step; messages have paid for their length, where they do."""
+        return self._charged(super().play_together(update, streams, first))
+
+    def _relive(self, update: int, groups: Sequence[Group]) -> list[Group]:
+        return self._charged(super()._relive(update, groups))
+
+    def _charged(self, groups: list[Group]) -> list[Group]:
+        own = self.settings.lm
+        if own.overlong_buffer is None:
+            return groups
+        return [charged(group, own.max_tokens, own.overlong_buffer) for group in groups]
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         rate = self.settings.learning_rate

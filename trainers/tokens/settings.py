@@ -33,6 +33,9 @@ class LanguageModelSettings:
     cut_off: Literal["train", "leave_out"] = "train"
     """Messages that are cut off at ``max_tokens`` are trained like others, or left out of the loss, as in DAPO's overlong filtering
     (arXiv 2503.14476, section 3.4); their rewards stay in the group's statistics."""
+    overlong_buffer: int | None = None
+    """A message that comes within this many tokens of ``max_tokens`` costs up to 1 of its step's reward, in a straight line: DAPO's
+    soft overlong punishment (arXiv 2503.14476, equation 13; there the last 4096 tokens of 20480). No penalty if not given."""
     temperature: float = 1.0
     """Of sampling in training."""
     top_p: float = 1.0
@@ -64,6 +67,8 @@ class LanguageModelSettings:
             whole(name, getattr(self, name), 1)
         if self.lora_rank is not None:
             whole("lora_rank", self.lora_rank, 1)
+        if self.overlong_buffer is not None:
+            self._check_overlong(whole("overlong_buffer", self.overlong_buffer, 1))
         if self.dtype != "float32" and self.lora_rank is None:
             raise SettingsError(
                 f"weights in {self.dtype} cannot take steps as small as training's: 0.02 plus 1e-6 is 0.02 again. Train adapters "
@@ -71,6 +76,17 @@ class LanguageModelSettings:
             )
         if not self.temperature > 0:
             raise SettingsError(f"temperature must be above 0 in training, got {self.temperature}")
+
+    def _check_overlong(self, buffer: int) -> None:
+        if buffer > self.max_tokens:
+            raise SettingsError(
+                f"overlong_buffer is the last part of max_tokens, at most {self.max_tokens}, got {buffer}; DAPO took a fifth"
+            )
+        if self.cut_off == "leave_out":
+            raise SettingsError(
+                'overlong_buffer and cut_off="leave_out" do not go together: the messages that pay most would teach nothing. '
+                "Give one of them"
+            )
 
     def prompt(self, env: EnvSettings) -> PromptSettings:
         """The prompt's settings under an environment's limits."""
