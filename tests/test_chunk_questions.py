@@ -18,7 +18,6 @@ from memenvs.streams import load
 from memenvs.streams.builders.chunk_questions import by_rule, candidates, normal, verified
 from trainers.cli import main
 from trainers.data_build.asked import tasks
-from trainers.data_build.endpoint import json_list
 
 FACTS = (
     "Marie Curie discovered polonium in Paris with her husband in 1898. The bridge over the river Clyde carries 14 trains "
@@ -89,11 +88,6 @@ def test_a_question_that_needs_no_memory_is_not_verified():
             return [Answer("Paris") for _ in readings]
 
     assert not verified(Knowing(), "What is the capital of France?", "Paris", "Paris is nice.", "squad")
-
-
-def test_lists_are_found_among_words_and_fences():
-    assert json_list('Sure [as asked]:\n```json\n[{"a": [1]}]\n```') == [[{"a": [1]}]]
-    assert json_list("[1, 2") == []
 
 
 # Through an endpoint: a real server on loopback

@@ -8,14 +8,11 @@ out too.
 * `Models`, `connect` - the two models.
 * `Spent` - what it cost.
 * `ask_chunk` - the questions of one chunk.
-* `json_list` - the list in a model's reply.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +22,7 @@ from memenvs.errors import MemenvsError, SettingsError, whole
 from memenvs.scoring.profiles import score
 from memenvs.streams.builders.chunk_questions import normal
 from trainers.data_build.asked import Questions
+from trainers.data_build.json_lists import json_lists
 
 _GENERATE = """Below is a text. Write {number} questions that somebody who remembers this text can answer and nobody else.
 Each question asks for one thing that the text says, can be understood without the text, and has a short answer in the words of
@@ -197,7 +195,7 @@ def ask_chunk(models: Models, settings: EndpointSettings, text: str, source: str
 
 def _pairs(reply: str) -> Questions:
     """The questions in a generator's reply."""
-    for listed in json_list(reply):
+    for listed in json_lists(reply):
         if listed and all(isinstance(pair, dict) and {"question", "answer"} <= set(pair) for pair in listed):
             pairs = [{name: str(pair[name]).strip() for name in ("question", "answer")} for pair in listed]
             return [pair for pair in pairs if all(pair.values())]
@@ -209,21 +207,7 @@ def _answers(model: ChatEndpoint, text: str, asked: Questions) -> list[str]:
     questions = "\n".join(f"{number}. {pair['question']}" for number, pair in enumerate(asked, 1))
     given = f"{text}\n\n" if text else ""
     reply = _complete(model, _VERIFY.format(given=given, number=len(asked), questions=questions))
-    for listed in json_list(reply):
+    for listed in json_lists(reply):
         if len(listed) == len(asked) and all(isinstance(answer, (str, int, float)) for answer in listed):
             return [str(answer) for answer in listed]
     raise ReplyError(f"the verifier was asked for a JSON list of {len(asked)} answers, got {reply[:120]!r}")
-
-
-def json_list(reply: str) -> Sequence[list[Any]]:
-    """Every JSON list in a reply, from the first on: models write words, fences and thoughts around it."""
-    decoder, found, start = json.JSONDecoder(), [], reply.find("[")
-    while start >= 0:
-        try:
-            listed, end = decoder.raw_decode(reply, start)
-        except (ValueError, RecursionError):
-            end = start + 1
-        else:
-            found.append(listed)
-        start = reply.find("[", end)
-    return found
