@@ -216,11 +216,23 @@ class EndpointServer:
         self.http.server_close()
 
 
+_HELD: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on which nobody listens, and which the system gives to nobody else while this process lives.
+
+    It is bound but not listened on, so that connections are refused. A server may be bound beside it, as long as it sets
+    SO_REUSEADDR, as most do.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    if sys.platform == "linux":  # elsewhere no server could be bound beside it
+        _HELD.append(held)
+        return int(held.getsockname()[1])
+    with held:
+        return int(held.getsockname()[1])
 
 
 def start_process(port: int, log: Path, *more: str) -> subprocess.Popen[bytes]:
