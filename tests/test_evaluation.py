@@ -1,11 +1,14 @@
 import math
 
 import pytest
+from endpoint_server import EndpointServer, first_note
 
 from agents.base import make_agent
 from agents.candidate import CandidateAgent, CandidatePolicy, CandidateSettings
 from memenvs.errors import ReaderError
+from memenvs.reading import make_reader
 from trainers.evaluation import EpisodeScore, evaluate, evaluate_policy, mean_r_global, memory_share, play
+from trainers.layers import share_reader
 from trainers.settings import EnvSettings, TrainSettings
 
 ENV = EnvSettings(T=4)
@@ -58,6 +61,42 @@ def test_streams_played_together_score_as_those_played_alone():
     for together in (1, 2, 5):
         envs = TrainSettings(env=ENV).make_heldouts(together)
         assert evaluate_policy(envs, policy, range(5)) == alone
+
+
+def read_over_http(server, together):
+    """Scores and records of four streams, and how many questions each call of the reader asked."""
+    reader, calls, records = make_reader(f"{server.address}#rules", concurrency=4), [], []
+    read = reader.read
+    reader.read = lambda readings: calls.append(len(readings)) or read(readings)
+    envs = TrainSettings(env=ENV).make_heldouts(together)
+    share_reader(envs, reader)
+    scores = evaluate_policy(envs, CandidatePolicy(CandidateSettings(seed=3)), range(4), keep=records.append)
+    return scores, records, calls
+
+
+def test_streams_that_end_together_are_read_with_one_call():
+    with EndpointServer(first_note) as server:
+        alone, records, calls = read_over_http(server, 1)
+        asked = [len(record.questions) for record in records]
+        assert calls == asked
+        found, again, calls = read_over_http(server, 3)
+        assert calls == [sum(asked[:3]), asked[3]]
+    assert found == alone
+    assert [(r.steps, r.questions) for r in again] == [(r.steps, r.questions) for r in records]
+
+
+def test_a_question_that_fails_is_one_stream_s_though_others_are_read_with_it():
+    with EndpointServer(first_note) as server:
+        alone, records, _ = read_over_http(server, 1)
+    lost = records[1].questions[0].question
+    with EndpointServer(first_note) as server:  # another one, whose replies nobody remembers
+        server.fault_of = lambda request: "400" if lost in request["messages"][-1]["content"] else ""
+        found, again, _ = read_over_http(server, 4)
+    failed = [(n, q.question) for n, record in enumerate(again) for q in record.questions if q.failure is not None]
+    assert failed == [(1, lost)]
+    assert [score.failure is not None for score in found] == [False, True, False, False]
+    assert [found[n] for n in (0, 2, 3)] == [alone[n] for n in (0, 2, 3)]
+    assert again[1].questions[1:] == records[1].questions[1:]
 
 
 def test_drawn_messages_are_a_stream_s_own_and_follow_the_seed():

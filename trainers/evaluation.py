@@ -14,6 +14,7 @@ import numpy as np
 from agents.base import Agent, View
 from memenvs.record import EpisodeRecord
 from memenvs.streams.types import Stream
+from memenvs.together import read_together
 
 if TYPE_CHECKING:
     from trainers.rollout import Policy
@@ -117,6 +118,8 @@ def evaluate_policy(
 ) -> list[EpisodeScore]:
     """Play streams with a policy, several at once: one forward pass decides for all of them.
 
+    Streams that end together are read with one call of the reader that their environments share.
+
     Args:
         envs: environments over the held-out split; this many streams are played together.
         policy: decides greedily, unless ``drawn`` is given.
@@ -139,6 +142,7 @@ def evaluate_policy(
         while active:
             share += sum(1 / views[i].T for i in active)
             decisions = policy.act([views[i] for i in active], [rngs[i] for i in active], greedy=drawn is None)
+            read_together([batch[i][0] for i in active], [decision.message for decision in decisions])
             going = []
             for i, decision in zip(active, decisions, strict=True):
                 observation, _, done, _, info = batch[i][0].step(decision.message)

@@ -19,6 +19,7 @@ import numpy as np
 
 from agents.base import AgentError, View
 from memenvs.record import EpisodeRecord
+from memenvs.together import read_together
 from trainers.evaluation import EpisodeScore
 
 
@@ -59,12 +60,17 @@ class Game(Protocol):
 Playing = TypeVar("Playing", bound=Game)
 
 
-def side_by_side(agent: ManyAtOnce, games: Iterable[Playing]) -> Iterator[tuple[Playing, AgentError | None]]:
+def side_by_side(
+    agent: ManyAtOnce,
+    games: Iterable[Playing],
+    before: Callable[[Sequence[Playing], Sequence[str]], None] = lambda games, messages: None,
+) -> Iterator[tuple[Playing, AgentError | None]]:
     """Play episodes, as many at a time as the agent likes.
 
     Args:
         agent: who decides.
         games: each is taken when there is room for it.
+        before: called ahead of each step with the episodes that take it and their messages.
 
     Yields:
         Each episode as soon as it is over; one for which the agent had no message, with the reason.
@@ -73,6 +79,8 @@ def side_by_side(agent: ManyAtOnce, games: Iterable[Playing]) -> Iterator[tuple[
     active: list[Playing] = []
     while active := [*active, *islice(waiting, agent.together - len(active))]:
         messages = agent.messages([game.view for game in active], [game.rng for game in active])
+        told = [(game, said) for game, said in zip(active, messages, strict=True) if not isinstance(said, AgentError)]
+        before([game for game, _ in told], [message for _, message in told])
         going = []
         for game, message in zip(active, messages, strict=True):
             if isinstance(message, AgentError):
@@ -95,6 +103,8 @@ def evaluate_together(
 ) -> list[EpisodeScore]:
     """Play streams side by side; each as `trainers.evaluation.evaluate` plays it.
 
+    Those that end together are read with one call of the reader that their environments share.
+
     Args:
         make: an environment over the held-out split; called once per stream side by side.
         agent: who manages the memories.
@@ -109,7 +119,7 @@ def evaluate_together(
     records: dict[int, EpisodeRecord] = {}
     scores: dict[int, EpisodeScore] = {}
     games = (_InEnv(free.pop(), place, index, seed) for place, index in enumerate(streams))
-    for game, error in side_by_side(agent, games):
+    for game, error in side_by_side(agent, games, _read):
         env: Any = game.env.unwrapped
         if error is None:
             records[game.place] = env.record
@@ -121,6 +131,11 @@ def evaluate_together(
         if keep is not None:
             keep(records[place])
     return [scores[place] for place in range(len(streams))]
+
+
+def _read(games: Sequence[_InEnv], messages: Sequence[str]) -> None:
+    """What a step of all of them asks."""
+    read_together([game.env for game in games], messages)
 
 
 class _InEnv:
