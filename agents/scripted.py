@@ -13,6 +13,11 @@ from memenvs.memory.operations import Operation
 from memenvs.memory.tokens import count_tokens
 from memenvs.streams.types import Stream
 
+DUPLICATE = 0.95
+"""A sentence this similar to an item is not stored again."""
+SUPERSEDE = 0.5
+"""A sentence with a word of change ("now", "no longer", "instead") replaces an item this similar to it that shares a name with
+it."""
 _CHANGE = re.compile(
     r"\b(now|nowadays|no longer|not any ?more|anymore|instead|moved|changed|switched|replaced|became|since then|"
     r"updated?|correction|actually|used to)\b",
@@ -56,17 +61,13 @@ class Scripted(Control):
     With a budget the items written longest ago make room.
 
     Args:
-        duplicate: a sentence this similar to an item is not stored again.
-        supersede: a sentence with a word of change ("now", "no longer", "instead") replaces an item this similar to it
-            that shares a name with it.
         limits: see `Control`.
     """
 
     name = "scripted"
 
-    def __init__(self, duplicate: float = 0.95, supersede: float = 0.5, **limits: Any) -> None:
+    def __init__(self, **limits: Any) -> None:
         super().__init__(**limits)
-        self.duplicate, self.supersede = duplicate, supersede
         self._items = SimilarTexts()
 
     def reset(self, seed: int, stream: Stream | None = None) -> None:
@@ -84,15 +85,13 @@ class Scripted(Control):
         for text in sorted(dict.fromkeys(texts), key=lambda t: -_worth(t)):
             if self.max_operations is not None and len(found) >= self.max_operations:
                 break
-            if _worth(text) < 0 or stored.nearest(text, self.duplicate) is not None:
+            if _worth(text) < 0 or stored.nearest(text, DUPLICATE) is not None:
                 continue
-            nearest = self._items.nearest(text, min(self.duplicate, self.supersede))
+            nearest = self._items.nearest(text, SUPERSEDE)
             best, likeness = (left[nearest[0]], nearest[1]) if nearest is not None else (None, 0.0)
-            if best is not None and likeness >= self.duplicate:
+            if best is not None and likeness >= DUPLICATE:
                 continue
-            replaced = (
-                best if best is not None and likeness >= self.supersede and _supersedes(text, best.content) else None
-            )
+            replaced = best if best is not None and likeness >= SUPERSEDE and _supersedes(text, best.content) else None
             tokens = count_tokens(text) - (replaced.tokens if replaced else 0)
             kept = [item for item in left.values() if item is not replaced]
             out = self._make_room(total + tokens, kept, len(found) + 1)

@@ -6,12 +6,20 @@ import json
 
 import gymnasium as gym
 import pytest
-from published_files import locomo_conversation, longmemeval_instance, mab_row, perltqa_files, write_json, write_parquet
+from published_files import (
+    SUB_DATASETS,
+    locomo_conversation,
+    longmemeval_instance,
+    mab_row,
+    perltqa_files,
+    write_json,
+    write_parquet,
+)
 
 import memenvs
 from memenvs.benchmarks import benchmarks
 from memenvs.errors import DataError
-from memenvs.streams.memory_agent_bench import COMPETENCIES, SUB_DATASETS
+from memenvs.streams.memory_agent_bench import COMPETENCIES
 
 ALL = {one.id: one for one in benchmarks()}
 

@@ -18,7 +18,7 @@ from trainers.slots.ratios import RatioSettings, outside
 from trainers.tokens.grpo import train
 from trainers.tokens.measures import PassMeasures, drawn_messages, group_line, message_line, token_line
 from trainers.tokens.parts import TokenParts
-from trainers.tokens.rollout_file import RolloutFile, read_rollouts
+from trainers.tokens.rollout_file import FILE, RolloutFile
 from trainers.tokens.rows import TokenRow
 from trainers.update import advantages
 
@@ -86,6 +86,11 @@ def test_columns_that_teach_nothing_and_groups_that_are_not_trained():
     assert group_line(groups, tables, masks) == {"train/groups_dropped": 2.0, "train/zero_advantage_share": 5 / 9}
 
 
+def messages(folder):
+    """The lines of a run's rollouts.jsonl."""
+    return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").split("\n") if line]
+
+
 def test_a_run_tells_its_kl_its_times_and_one_groups_messages(taught, tmp_path):  # noqa: F811
     settings = replace(taught, updates=2, slots=Slots(regulariser="kl_k3", beta=0.01))
     train(settings, tmp_path / "whole")
@@ -97,7 +102,7 @@ def test_a_run_tells_its_kl_its_times_and_one_groups_messages(taught, tmp_path):
     times = read_metrics(tmp_path / "whole" / "timing.csv")
     assert [line["update"] for line in times] == [1, 2]
     assert all(line["seconds/all"] > line["seconds/rollouts"] + line["seconds/update"] > 0 for line in times)
-    lines = read_rollouts(tmp_path / "whole")
+    lines = messages(tmp_path / "whole")
     assert [(line["update"], line["rollout"], line["step"]) for line in lines] == [
         (update, g, t) for update in (1, 2) for g in range(3) for t in range(4)
     ]
@@ -108,7 +113,7 @@ def test_a_run_tells_its_kl_its_times_and_one_groups_messages(taught, tmp_path):
     with (tmp_path / "cut" / "rollouts.jsonl").open("a") as file:
         file.write(json.dumps(lines[12]) + "\n" + json.dumps(lines[13])[:20])
     train(settings, tmp_path / "cut", resume=True, tensorboard=False)
-    assert read_rollouts(tmp_path / "cut") == lines
+    assert messages(tmp_path / "cut") == lines
     assert [line["update"] for line in read_metrics(tmp_path / "cut" / "timing.csv")] == [1, 2]
 
 
@@ -147,7 +152,7 @@ def test_a_message_that_leaves_share_was_drawn_once(taught):  # noqa: F811
 def test_a_new_run_keeps_no_messages_of_an_old_one(tmp_path):
     (tmp_path / "rollouts.jsonl").write_text('{"update": 1}\n')
     RolloutFile(tmp_path, None)
-    assert read_rollouts(tmp_path) == []
+    assert messages(tmp_path) == []
 
 
 def test_an_update_that_trains_nothing_says_so(taught, tmp_path):  # noqa: F811

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from taught_model import taught  # noqa: F401 - a fixture
+from test_lm_dashboard import messages
 
 from memenvs.errors import SettingsError
 from trainers.rollout import Group
@@ -17,7 +18,6 @@ from trainers.slots.choices import Slots
 from trainers.tokens.grpo import train
 from trainers.tokens.overlong import charged, overlong_penalty
 from trainers.tokens.parts import TokenParts
-from trainers.tokens.rollout_file import read_rollouts
 from trainers.tokens.settings import LanguageModelSettings
 from trainers.update import advantages
 
@@ -100,7 +100,7 @@ def test_a_run_counts_what_its_messages_paid(taught, tmp_path):  # noqa: F811
     assert paid["train/step_reward"] == pytest.approx(free["train/step_reward"] + np.mean(costs))
     assert (paid["train/r_global"], paid["terms/format"]) == (free["train/r_global"], free["terms/format"])
     assert paid["train/loss"] != free["train/loss"]
-    lines = [read_rollouts(tmp_path / name) for name in ("free", "paid")]
+    lines = [messages(tmp_path / name) for name in ("free", "paid")]
     for before, after in zip(*lines, strict=True):
         cost = costs[0][after["rollout"], after["step"]]
         assert (after["message"], after["reward"]) == (before["message"], before["reward"] + cost)

@@ -7,11 +7,11 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from published_files import mab_row, write_json, write_parquet
+from published_files import SUB_DATASETS, mab_row, write_json, write_parquet
 
 from memenvs.errors import DataError, SettingsError
 from memenvs.streams import load
-from memenvs.streams.memory_agent_bench import COMPETENCIES, SUB_DATASETS
+from memenvs.streams.memory_agent_bench import COMPETENCIES
 
 pytest.importorskip("pyarrow")
 FACTS = "Here is a list of facts:\n0. Ann lives in Rome.\n1. Ann lives in Oslo.\n"

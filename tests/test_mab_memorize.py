@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from published_files import mab_row, write_parquet
+from published_files import SUB_DATASETS, mab_row, write_parquet
 
 from memenvs.errors import SettingsError
 from memenvs.streams import load
 from memenvs.streams.mab_templates import AGENTS, mab_template
-from memenvs.streams.memory_agent_bench import COMPETENCIES, SUB_DATASETS
+from memenvs.streams.memory_agent_bench import COMPETENCIES
 
 pytest.importorskip("pyarrow")
 

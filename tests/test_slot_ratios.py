@@ -10,7 +10,7 @@ from torch.autograd import gradcheck
 
 from memenvs.errors import SettingsError
 from trainers.slots.aggregation import AggregationSettings, length, sequence_mean, token_mean
-from trainers.slots.ratios import RATIOS, RatioSettings, cispo, decoupled, gspo, loglinear_proximal, loop, ppo
+from trainers.slots.ratios import RATIOS, RatioSettings, cispo, decoupled, gspo, loop, ppo
 
 NAN, INF = float("nan"), float("inf")
 MASK = torch.tensor([[True, True, False, False], [True, True, True, True]])
@@ -129,19 +129,10 @@ def test_decoupled():
 
 
 def test_decoupled_without_a_proximal_policy_is_refused():
-    with pytest.raises(SettingsError, match=r"settings\.proximal.*loglinear_proximal"):
+    with pytest.raises(SettingsError, match=r"settings\.proximal.*a pass before the update"):
         surrogate(decoupled)
     with pytest.raises(SettingsError, match=r"proximal log-probabilities must have the mask's shape \(2, 4\)"):
         surrogate(decoupled, proximal=torch.zeros(2, 1))
-
-
-def test_loglinear_proximal():
-    new = torch.tensor([[-0.4, -0.4, -0.4, -0.4]], dtype=torch.float64, requires_grad=True)
-    old = torch.full((1, 4), -1.0, dtype=torch.float64)
-    # Drawn 3, 4, 1 and 0 updates ago with the proximal policy 1 ago: 2/3, 3/4, 0 and 0 of the way.
-    got = loglinear_proximal(new, old, torch.tensor([[1, 0, 3, 4]]), present=4)
-    assert got.tolist()[0] == pytest.approx([-0.6, -0.55, -1.0, -1.0])
-    assert not got.requires_grad
 
 
 def gradient(function, settings, new, old, advantages, weights):

@@ -83,26 +83,15 @@ def chosen_profiles(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(p for name in names for p in (PROFILES if name == "all" else (name,))))
 
 
-def score_again(reading: ReadingRecord, profile: str, entities: Entities = None) -> float | Missing:
-    """The score of a saved prediction under a profile, or why there is none.
-
-    Args:
-        reading: a question that was read.
-        profile: a name in `memenvs.scoring.PROFILES`, or `RECORDED`.
-        entities: the table of titles that recommendations need.
-    """
-    return _scored(reading, profile, entities)[0]
-
-
 def scores_again(
     record: EpisodeRecord, profile: str, entities: Entities = None, verdicts: Verdicts | None = None
 ) -> list[float | Missing]:
-    """`score_again` of all final questions of a record, those that the profile gives to a judge with its verdicts.
+    """Scores of all final questions of a record under a profile, or why there is none; a judge's where the profile asks one.
 
     Args:
         record: a finished episode.
-        profile: see `score_again`.
-        entities: see `score_again`.
+        profile: a name in `memenvs.scoring.PROFILES`, or `RECORDED`.
+        entities: the table of titles that recommendations need.
         verdicts: a judge that has been asked about the record; without one judged questions are `Missing.JUDGE`.
     """
     return [_judged(record, i, profile, entities, verdicts)[0] for i in range(len(record.questions))]

@@ -92,6 +92,9 @@ def paired_differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return means[0] - means[1]
 
 
+_TIE = 1e-9
+
+
 class Tally(NamedTuple):
     """How often one side is ahead."""
 
@@ -100,13 +103,13 @@ class Tally(NamedTuple):
     losses: int
 
 
-def tally(differences: ArrayLike, tolerance: float = 1e-9) -> Tally:
-    """How many differences are above, within and below ``tolerance`` of 0; NaN count nowhere."""
+def tally(differences: ArrayLike) -> Tally:
+    """How many differences are above, within and below 1e-9 of 0; NaN count nowhere."""
     values = np.asarray(differences, dtype=np.float64)
     return Tally(
-        wins=int((values > tolerance).sum()),
-        ties=int((np.abs(values) <= tolerance).sum()),
-        losses=int((values < -tolerance).sum()),
+        wins=int((values > _TIE).sum()),
+        ties=int((np.abs(values) <= _TIE).sum()),
+        losses=int((values < -_TIE).sum()),
     )
 
 

@@ -23,11 +23,6 @@ from memenvs.streams.types import Chunk, Evidence, Question, Stream
 HUB_ID = "xiaowu0162/longmemeval-cleaned"
 VARIANTS = {"s": "longmemeval_s", "m": "longmemeval_m", "oracle": "longmemeval_oracle"}
 """Variant -> how its file name begins."""
-TYPES = (
-    "single-session-user", "single-session-assistant", "single-session-preference",
-    "temporal-reasoning", "knowledge-update", "multi-session",
-)  # fmt: skip
-"""The published question types."""
 SETTINGS = ("families", "on_error", "question_date")
 """What `open_path` takes as settings; a folder and `open_hub` take ``variant`` too, and a hub ``revision``."""
 LICENCE = "MIT"

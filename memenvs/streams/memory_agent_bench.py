@@ -37,14 +37,6 @@ COMPETENCIES = {
     "Conflict_Resolution": ("factconsolidation_",),
 }
 """Published split -> how the names of its sub-datasets begin."""
-SUB_DATASETS = (
-    "ruler_qa1_197K", "ruler_qa2_421K", "longmemeval_s*", "eventqa_full", "eventqa_65536", "eventqa_131072",
-    "icl_banking77_5900shot_balance", "icl_clinic150_7050shot_balance", "icl_nlu_8296shot_balance",
-    "icl_trec_coarse_6600shot_balance", "icl_trec_fine_6400shot_balance", "recsys_redial_full",
-    "infbench_sum_eng_shots2", "detective_qa",
-    *(f"factconsolidation_{hops}_{size}" for hops in ("sh", "mh") for size in ("6k", "32k", "64k", "262k")),
-)  # fmt: skip
-"""``metadata.source`` of the published rows."""
 COLUMNS = ("context", "questions", "answers", "metadata")
 LICENCE = "MIT"
 CONTAMINATION = (

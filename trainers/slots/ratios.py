@@ -50,7 +50,7 @@ class RatioSettings:
     """`cispo` alone. "range": the ratio is clipped to [1 - clip_low, 1 + clip_high] (verl); "absolute": clip_high is the largest
     ratio itself, and there is no smallest (TRL, ScaleRL: 5.0)."""
     proximal: Tensor | None = field(default=None, compare=False, repr=False)
-    """`decoupled` alone: (N, L) log-probabilities under the proximal policy; see `loglinear_proximal`."""
+    """`decoupled` alone: (N, L) log-probabilities under the proximal policy."""
 
     def __post_init__(self) -> None:
         for name in ("clip_low", "clip_high"):
@@ -123,35 +123,12 @@ def decoupled(new: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, settin
     """
     if settings.proximal is None:
         raise SettingsError(
-            "decoupled needs settings.proximal, the log-probabilities under the proximal policy; "
-            "loglinear_proximal estimates them without another pass"
+            "decoupled needs settings.proximal, the log-probabilities under the proximal policy: those of a pass before the update"
         )
     new, old, advantages = _counted(new, old, advantages, mask)
     proximal = counted("proximal log-probabilities", settings.proximal.detach(), mask)
     surrogate = _clipped(_exp(new - proximal), advantages, 1 - settings.clip_low, 1 + settings.clip_high)
     return _exp(proximal - old) * surrogate
-
-
-def loglinear_proximal(new: Tensor, old: Tensor, drawn: Tensor, present: int) -> Tensor:
-    """Log-probabilities of the proximal policy, one update behind the present one, by a straight line between old and new.
-
-    old + a (new - old) with a = (present - 1 - drawn) / (present - drawn): the share of the way that the policy had gone by then. A
-    token drawn by the proximal policy or later keeps its ``old``.
-
-    Args:
-        new: (N, L) under the present weights; no gradient goes back.
-        old: (N, L) when drawn.
-        drawn: (N, L), or (N, 1), number of updates behind the weights that drew each token.
-        present: number of updates behind the present weights.
-
-    Returns:
-        (N, L), for ``RatioSettings.proximal``.
-
-    Source: inclusionAI/AReaL@4aef98d ``docs/en/algorithms/prox_approx.md``.
-    """
-    drawn = drawn.to(new.dtype)
-    share = ((present - 1 - drawn) / (present - drawn).clamp(min=1)).clamp(0, 1)
-    return (old + share * (new - old)).detach()
 
 
 def outside(name: str, new: Tensor, old: Tensor, mask: Tensor, settings: RatioSettings) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -47,11 +46,6 @@ class RolloutFile:
                         "reward": _finite(group.rewards[g, t]), "advantage": _finite(advantages[g, t]),
                     }  # fmt: skip
                     file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_rollouts(folder: Path) -> list[dict[str, Any]]:
-    """Lines of a run's rollouts.jsonl: update, stream (reset seed), step, rollout, message, reward (None if failed), advantage."""
-    return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").split("\n") if line]
 
 
 def _lines(path: Path, most: int) -> list[str]:
