@@ -23,3 +23,4 @@ def test_every_run_under_way_has_a_bar_and_stages_have_times():
     assert seen() == [("runs", 3, 3)]
     assert shown.seconds == {1: {"teacher": 8.0, "held-out": 70.0}, 2: {"updates": 1.5}}
     assert told_times({"opening": 0.2} | shown.seconds[1]) == "teacher 8 s, held-out 1 min 10 s"
+    assert (told_times({"opening": 0.2, "updates": 0.3}), told_times({})) == ("under a second", "")

@@ -15,8 +15,12 @@ def bars() -> Progress:
 
 
 def told_times(seconds: Mapping[str, float]) -> str:
-    """How long stages took, for instance "teacher 8 s, warm start 2 min 5 s"; without those that took no second."""
-    return ", ".join(f"{stage} {_clock(round(spent))}" for stage, spent in seconds.items() if round(spent))
+    """How long stages took, for instance "teacher 8 s, warm start 2 min 5 s"; without those that took no second.
+
+    "under a second" where all of them took none, "" where there was none.
+    """
+    told = ", ".join(f"{stage} {_clock(round(spent))}" for stage, spent in seconds.items() if round(spent))
+    return told or ("under a second" if seconds else "")
 
 
 def _clock(seconds: int) -> str:
