@@ -24,7 +24,6 @@ from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
 
 from agents.base import View
-from agents.language_model.model import CausalLM
 from agents.language_model.policy import LanguageModelPolicy
 from agents.language_model.sampling import SamplingSettings
 from agents.language_model.spoken import spoken
@@ -32,6 +31,7 @@ from memenvs.errors import MemenvsError, SettingsError
 from trainers.evaluation import EpisodeScore, mean_r_global, memory_share
 from trainers.slots.choices import resolve
 from trainers.slots.sampling import seed_pool
+from trainers.tokens.loading import load_lm
 from trainers.tokens.parts import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
@@ -40,6 +40,9 @@ from trainers.trl_environments import Environments, on_one_machine
 from trainers.trl_episodes import Written, in_lock_step
 from trainers.trl_played import PerStep, Played, advantages, measures, rewards_of, weights
 from trainers.trl_settings import apply_to, check_settings
+
+_COSTS = "memenvs_reader_costs"
+"""Key of a checkpoint's state."""
 
 
 class MemoryGRPOTrainer(GRPOTrainer):
@@ -74,7 +77,7 @@ class MemoryGRPOTrainer(GRPOTrainer):
         if evaluated := args.eval_strategy != "no":
             self.memory_envs.held_out()
         own = settings.lm
-        lm = CausalLM.from_pretrained(own.model, own.dtype, "cpu")
+        lm = load_lm(own, "cpu")
         if own.lora_rank is not None:
             if "peft_config" in settings_of_trainer:
                 raise SettingsError("lora_rank and peft_config are both given; leave one out")
@@ -251,6 +254,18 @@ class MemoryGRPOTrainer(GRPOTrainer):
         """TRL's checkpoint, and how the model is asked, so that ``lm:FOLDER`` asks it as it was trained."""
         super()._save(output_dir, state_dict)
         self.policy.save_prompt(output_dir or str(self.args.output_dir))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """TRL's, with what the readers were asked so far in its trainer_state.json."""
+        kept: Any = self.state.stateful_callbacks  # a dict, whatever its annotation says
+        kept[_COSTS] = self.memory_envs.costs()
+        super()._save_checkpoint(model, trial)
+
+    def _load_callback_state(self) -> None:
+        """TRL's, of a checkpoint whose state is loaded: the readers' costs go on from it."""
+        kept: Any = self.state.stateful_callbacks
+        self.memory_envs.restore_costs(kept.pop(_COSTS, {}))
+        super()._load_callback_state()
 
     def _log(self, played: Sequence[Played]) -> None:
         metrics = self._metrics["train"]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Environments:
         self._settings = settings if folder is None else settings.keeping_replies(folder)
         self._side_by_side = side_by_side
         self._held_out: list[gym.Env[Any, Any]] = []
+        self._before: Mapping[str, float] = {}
+        self._at_restore: Mapping[str, float] = {}
         self.training = self._settings.make_envs(-(-rollouts // settings.group_size))[:rollouts]
         """One per rollout."""
         self.reader: Reader = self.training[0].unwrapped.reader  # type: ignore[attr-defined]
@@ -59,11 +62,17 @@ class Environments:
         return self._held_out
 
     def costs(self) -> dict[str, float]:
-        """What the readers of all processes were asked since these started, see `ReadingCosts.told`; each of them must call."""
+        """What the readers of all processes were asked in the whole run, see `ReadingCosts.told`; each of them must call."""
         every = ReadingCosts(None)
-        for counts in gather_object([counts_of(self.reader)]):
+        every.restore(self._before)
+        own = {name: value - self._at_restore.get(name, 0.0) for name, value in counts_of(self.reader).items()}
+        for counts in gather_object([own]):
             every.add(counts)
         return every.told()
+
+    def restore_costs(self, told: Mapping[str, float]) -> None:
+        """Go on from what `costs` gave in every process, when a checkpoint was made; what was asked since then does not count."""
+        self._before, self._at_restore = told, counts_of(self.reader)
 
 
 def on_one_machine(processes: int) -> bool:
