@@ -40,8 +40,8 @@ def overlong_penalty(lengths: ArrayLike, max_length: float, buffer: float) -> Ar
     """
     if not 0 < buffer <= max_length:
         raise SettingsError(f"buffer must be above 0 and at most max_length, got {buffer} and {max_length}")
-    excess = np.asarray(lengths, np.float64) - (max_length - buffer)
-    return np.clip(-excess / buffer, -1.0, 0.0)
+    room = (max_length - buffer) - np.asarray(lengths, np.float64)
+    return np.clip(room / buffer, -1.0, 0.0)
 
 
 def charged(group: Group, max_tokens: int, buffer: int) -> Group:
