@@ -253,11 +253,14 @@ def test_what_cannot_work_is_refused(lm):  # noqa: F811
             SamplingSettings(**wrong)
 
 
-def test_drawing_leaves_a_model_in_training_as_it_was(lm):  # noqa: F811
+def test_drawing_leaves_every_part_of_a_model_in_its_mode(lm):  # noqa: F811
     model = lm.model
     model.train()
+    model.model.layers[0].eval()
+    before = [module.training for module in model.modules()]
     try:
         sample(lm, [(5, 6)], SamplingSettings(temperature=0, max_tokens=1))
-        assert model.training
+        assert [module.training for module in model.modules()] == before
+        assert len(set(before)) == 2
     finally:
         model.eval()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from memenvs.errors import SettingsError
+from trainers.chat_template import template_arguments
 from trainers.reader_settings import REPLIES
 
 _PREFIX = "manager_"
@@ -22,6 +23,14 @@ class ManagerOptions(TypedDict, total=False):
     """Of lm: and endpoint: managers: of sampling, repeatable by ``seed`` with lm: (0 if not given: the most probable tokens)."""
     manager_dtype: Literal["float32", "bfloat16", "float16"]
     """Of lm: managers: of the weights (that of the training; float32 where a model does not say)."""
+    manager_chat_template: Path
+    """Of lm: managers: file of Jinja text to write prompts with, for a tokenizer that has no chat template. Without this, thinking
+    and system the tokenizer's, off and on, or as the folder's prompt.json says."""
+    manager_thinking: Literal["on", "off"]
+    """Of lm: managers: whether a model that can think first may; told to the chat template as enable_thinking."""
+    manager_system: Literal["on", "off"]
+    """Of lm: and endpoint: managers: whether the chat template knows the role "system"; where it does not (Gemma), instructions
+    begin the user's message."""
     manager_max_tokens: int
     """Of endpoint: managers: longest message."""
     manager_concurrency: int
@@ -42,8 +51,8 @@ class ManagerOptions(TypedDict, total=False):
     """Of endpoint: managers: file that keeps their messages; replies.sqlite in the folder if not given."""
 
 
-_BOTH = frozenset({"manager_temperature"})
-_LOADED = frozenset({"manager_dtype"})
+_BOTH = frozenset({"manager_temperature", "manager_system"})
+_LOADED = frozenset({"manager_dtype", "manager_chat_template", "manager_thinking"})
 
 
 def check_managers(names: Sequence[str], options: ManagerOptions) -> None:
@@ -60,10 +69,13 @@ def check_managers(names: Sequence[str], options: ManagerOptions) -> None:
     for kind in ("lm", "endpoint"):
         strange = [name for name in options if name not in _BOTH and (name in _LOADED) == (kind == "lm")]
         if strange and kind not in named:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
-            raise SettingsError(f"{flags}: only agents {kind}:... take it, and none is named")
-    if not named and _BOTH & options.keys():
-        raise SettingsError("--manager-temperature: only agents lm:... and endpoint:... take it, and none is named")
+            raise SettingsError(f"{_flags(strange)}: only agents {kind}:... take it, and none is named")
+    if not named and (both := sorted(_BOTH & options.keys())):
+        raise SettingsError(f"{_flags(both)}: only agents lm:... and endpoint:... take it, and none is named")
+
+
+def _flags(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def manager_arguments(name: str, options: ManagerOptions, folder: Path) -> dict[str, Any]:
@@ -73,9 +85,13 @@ def manager_arguments(name: str, options: ManagerOptions, folder: Path) -> dict[
         name: of the agent.
         options: those that were given.
         folder: of the evaluation; keeps what a server replied.
+
+    Raises:
+        DataError: the chat template cannot be read.
     """
     loaded = name.startswith("lm:")
     own = {
         key.removeprefix(_PREFIX): value for key, value in options.items() if key in _BOTH or (key in _LOADED) == loaded
     }
+    own |= template_arguments(own)
     return own if loaded else {"cache": folder / REPLIES} | own

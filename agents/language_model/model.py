@@ -44,8 +44,9 @@ class CausalLM:
         template = chat_template or tokenizer.chat_template
         if not isinstance(template, str):
             raise SettingsError(
-                "the tokenizer has no chat template (or several); pass the Jinja text with chat_template=..., for instance "
-                "that of the instruction-tuned model of the same family"
+                f"the tokenizer of {name!r} has no chat template (or several); give one, for instance that of the family's "
+                "instruction-tuned model: a file of its Jinja text with --chat-template (memenvs evaluate: "
+                "--manager-chat-template), or the text as chat_template=... in Python"
             )
         if getattr(model, "_is_stateful", False):
             raise SettingsError(
@@ -144,10 +145,13 @@ class CausalLM:
                 enable_thinking=self.thinking,
             )
         except TemplateError as error:
-            raise SettingsError(
-                f'the chat template of {self.name!r} refuses the prompt: {error}; a template without the role "system" needs '
-                "system=False"
-            ) from error
+            way_out = (
+                'a template without the role "system" needs --system off (memenvs evaluate: --manager-system off; in Python: '
+                "system=False)"
+                if self.system
+                else "give another with --chat-template (memenvs evaluate: --manager-chat-template; in Python: chat_template=...)"
+            )
+            raise SettingsError(f"the chat template of {self.name!r} refuses the prompt: {error}; {way_out}") from error
 
     def tokens(self, prompt: Prompt) -> tuple[int, ...]:
         """The prompt in token ids; special tokens are those that the template writes."""

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,14 +99,21 @@ def sample(
             f"a prompt of {longest - settings.max_tokens} tokens and a message of {settings.max_tokens} exceed the model's "
             f"context of {lm.context}; set a smaller memory_tokens or max_tokens, or take shorter chunks"
         )
-    was_training = lm.model.training
-    lm.model.eval()
-    try:
-        with folded_attention(lm.model):
-            rows = _draw_all(lm, prompts, settings, uniforms, groups)
-    finally:
-        lm.model.train(was_training)
+    with _evaluating(lm.model), folded_attention(lm.model):
+        rows = _draw_all(lm, prompts, settings, uniforms, groups)
     return [row.sample() for row in rows]
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """No dropout within; afterwards each module is in the mode that it was in, for those around adapters may differ from theirs."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 class _Row:

@@ -16,8 +16,8 @@ SAMPLED = 4096
 def model_digest(lm: CausalLM) -> str:
     """SHA-256 (16 hex digits) over a sample of all weights, the vocabulary, the tokens that end a message, and the chat template.
 
-    It depends on what was loaded, not on how files were cut or where they came from, and takes under a second for billions of
-    weights.
+    That a model may think first, or knows no role "system", counts too. It depends on what was loaded, not on how files were cut or
+    where they came from, and takes under a second for billions of weights.
 
     Args:
         lm: the model before anything was added to it or trained.
@@ -29,4 +29,6 @@ def model_digest(lm: CausalLM) -> str:
         found.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode() + few.numpy().tobytes())
     words = sorted(lm.tokenizer.get_vocab().items())
     found.update(json.dumps([words, sorted(lm.end_ids), lm.template]).encode())
+    if lm.thinking or not lm.system:  # the digests of older runs say nothing of what is usual
+        found.update(json.dumps([lm.thinking, lm.system]).encode())
     return found.hexdigest()[:16]
