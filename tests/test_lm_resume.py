@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -25,13 +24,26 @@ from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
 ENV = EnvSettings(T=4, chunk_questions=1, max_operations=1)
 PROGRAM = """
-import json, sys, torch
+import json, os, signal, sys, torch
 from pathlib import Path
+from trainers import checkpoint
 from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.grpo import train
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
+when, last = sys.argv[3], int(sys.argv[4])
+save = checkpoint.save
+
+def save_or_die(folder, update, *given):
+    if (when, last) == ("before", update):
+        os.kill(os.getpid(), signal.SIGKILL)
+    kept = save(folder, update, *given)
+    if (when, last) == ("after", update):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return kept
+
+checkpoint.save = save_or_die
 torch.set_num_threads(1)
 plain = json.loads(sys.argv[1])
 for name, kind in (("env", EnvSettings), ("slots", Slots), ("lm", LanguageModelSettings)):
@@ -52,9 +64,16 @@ def settings(tmp_path_factory):
     small = SmallSettings(hidden=32, layers=1, vocabulary=400)
     make_small(own.model, [data[i] for i in range(8)], own.prompt(ENV), small)
     return TokenTrainSettings(
-        env=ENV, lm=own, updates=3, streams=2, group_size=3, learning_rate=5e-3, eval_every=9, eval_streams=1, final_streams=1,
+        env=ENV, lm=own, updates=3, streams=2, group_size=3, learning_rate=5e-3, eval_every=2, eval_streams=1, final_streams=1,
         checkpoint_every=1,
     )  # fmt: skip
+
+
+def run_killed(moment, settings, folder):
+    """Train until the process is killed "before" or "after" the checkpoint of an update, as in "after 2"."""
+    given = [json.dumps(settings.to_json()), str(folder), *moment.split()]
+    process = subprocess.run([sys.executable, "-c", PROGRAM, *given], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert process.returncode == -signal.SIGKILL
 
 
 def without_times(path):
@@ -65,8 +84,8 @@ def without_times(path):
 @pytest.mark.parametrize(
     ("rank", "slots", "kills"),
     [
-        (None, Slots(regulariser="kl_k3", beta=0.5, reset_every=2), (None, 0, 2)),
-        (2, Slots(regulariser="kl_k3", beta=0.5, reset_above=1e-6), (1,)),
+        (None, Slots(regulariser="kl_k3", beta=0.5, reset_every=2), ("before 0", "after 0", "after 2")),
+        (2, Slots(regulariser="kl_k3", beta=0.5, reset_above=1e-6), ("after 1",)),
     ],
     ids=["weights", "adapters"],
 )
@@ -81,20 +100,9 @@ def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_p
     _, whole = train(settings, tmp_path / "whole", tensorboard=False)
     lines = without_times(tmp_path / "whole")
     assert all(line["train/gradient_norm"] for line in lines[1:])  # there is something to go wrong
-    folder, killed = tmp_path / "killed", 0
-    for update in kills:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(settings.to_json()), str(folder)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        wanted = folder if update is None else folder / f"checkpoint-{update:06d}"
-        while process.poll() is None and not wanted.is_dir():
-            time.sleep(0.005)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.wait()
-    assert killed >= max(1, len(kills) - 1)
+    folder = tmp_path / "killed"
+    for moment in kills:
+        run_killed(moment, settings, folder)
     _, again = train(settings, folder, resume=True, tensorboard=False)
     assert again == whole
     assert without_times(folder) == lines

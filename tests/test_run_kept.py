@@ -25,7 +25,8 @@ RUN = TokenTrainSettings(lm=LanguageModelSettings(model="x"))
 
 @pytest.mark.parametrize(
     "change", [{"updates": 9}, {"eval_every": 2}, {"checkpoint_every": 1}, {"keep": 3}, {"lm": {"batch": 8}},
-    {"lm": {"micro_batch": 2}}, {"lm": {"device": "cuda:1"}}], ids=str
+    {"lm": {"micro_batch": 2}}, {"lm": {"gradient_checkpointing": True}},
+    {"lm": {"device": "cuda:1"}}], ids=str
 )  # fmt: skip
 def test_what_leaves_the_numbers_as_they_are_but_for_rounding_may_change(change):
     assert changed(change).fingerprint == RUN.fingerprint
@@ -73,13 +74,13 @@ def test_the_newest_checkpoints_and_the_best_policy_stay(taught, tmp_path):  # n
 
 def test_a_better_policy_takes_the_place_of_the_best_one(tmp_path):
     for number in (1, 2):
-        checkpoint.save_best(tmp_path, {"update": number}, lambda draft: (draft / f"weights-{number}").touch())  # noqa: B023
+        checkpoint.save_policy(tmp_path, checkpoint.BEST, {"update": number}, lambda draft: (draft / f"weights-{number}").touch())  # noqa: B023
     assert sorted(os.listdir(tmp_path)) == ["best"]
     assert sorted(os.listdir(tmp_path / "best")) == ["state.json", "weights-2"]
     (tmp_path / ".best.new").mkdir()  # what a kill leaves
     (tmp_path / ".best.old").mkdir()
     with pytest.raises(ZeroDivisionError):
-        checkpoint.save_best(tmp_path, {"update": 3}, lambda draft: 1 / 0)
+        checkpoint.save_policy(tmp_path, checkpoint.BEST, {"update": 3}, lambda draft: 1 / 0)
     assert checkpoint.read_state(tmp_path / "best") == {"update": 2}
 
 

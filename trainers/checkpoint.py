@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # looking for a checkpoint needs no torch
 _PREFIX = "checkpoint-"
 BEST = "best"
 """Within a run's folder: the policy that was best on held-out streams."""
+TAUGHT = "taught"
+"""Within a run's folder: the policy after its warm start, with which GRPO began."""
 
 
 def save(
@@ -51,9 +53,7 @@ def save(
     for name, part in parts.items():
         save_file(_tensors(part), draft / f"{name}.safetensors")
     write(draft)
-    (draft / "state.json").write_text(
-        json.dumps({"update": update} | state, indent=1, sort_keys=True), encoding="utf-8"
-    )
+    (draft / "state.json").write_text(_state_text(update, state), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     older = sorted(other for other in _complete(folder) if other.name < target.name)
@@ -64,15 +64,24 @@ def save(
     return target
 
 
-def save_best(folder: Path, state: dict[str, Any], write: Callable[[Path], None]) -> None:
-    """Put a run's best policy so far into ``best`` in its folder, in place of the one that is there.
+def save_state(folder: Path, update: int, state: dict[str, Any]) -> None:
+    """Replace the JSON facts of ``checkpoint-<update>`` at once, and nothing else of it."""
+    target = folder / f"{_PREFIX}{update:06d}" / "state.json"
+    draft = target.with_suffix(".new")
+    draft.write_text(_state_text(update, state), encoding="utf-8")
+    draft.replace(target)
+
+
+def save_policy(folder: Path, name: str, state: dict[str, Any], write: Callable[[Path], None]) -> None:
+    """Put a policy into a run's folder, in place of the one that is there under this name.
 
     Args:
         folder: of the run.
+        name: `BEST` or `TAUGHT`.
         state: JSON-able facts.
         write: puts the policy's files into the folder before it is renamed.
     """
-    target, draft, gone = folder / BEST, folder / f".{BEST}.new", folder / f".{BEST}.old"
+    target, draft, gone = folder / name, folder / f".{name}.new", folder / f".{name}.old"
     for left in (draft, gone):
         shutil.rmtree(left, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -163,6 +172,10 @@ def load(checkpoint: Path, parts: Mapping[str, torch.nn.Module | torch.optim.Opt
             part.load_state_dict({"state": moments, "param_groups": part.state_dict()["param_groups"]})
         except (OSError, RuntimeError, ValueError) as error:
             raise DataError(f"{checkpoint}: the weights of {name} do not fit: {error}") from error
+
+
+def _state_text(update: int, state: dict[str, Any]) -> str:
+    return json.dumps({"update": update} | state, indent=1, sort_keys=True)
 
 
 def _tensors(part: torch.nn.Module | torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -45,8 +45,8 @@ def train_lm(
     Args:
         settings: the run.
         out: folder for settings.json, metrics.csv, TensorBoard events, checkpoints (the model in each, as transformers loads it),
-            result.json; best/ (the best model on held-out streams), start.json (held-out scores before the first update),
-            timing.csv (wall clock) and rollouts.jsonl (messages of each update's first group).
+            result.json; taught/ (the model after a warm start), best/ (the best one on held-out streams), start.json (held-out
+            scores before the first update), timing.csv (wall clock) and rollouts.jsonl (messages of each update's first group).
         resume: "auto" goes on from the newest checkpoint in the folder, if there is one.
         workers: Ray processes that play the rollouts, 0 for this one; at most one for the streams that fit into a batch. Each holds
             the model, and gets the weights that training moves once per update.

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,16 @@ import numpy as np
 from agents.base import Agent
 from agents.language_model.small import make_small
 from memenvs.streams.types import Stream
+from trainers import checkpoint
 from trainers.comparison import CONTROLS, evaluate_control, make_control, row, show_table, write_table
-from trainers.evaluation import EpisodeScore, evaluate
+from trainers.evaluation import EpisodeScore, evaluate, evaluate_policy
 from trainers.figures import learning_curves
-from trainers.lm_demo_settings import LMDemoSettings, model_folder, model_size, run_folder, run_settings
+from trainers.lm_demo_settings import TABLE, LMDemoSettings, model_folder, model_size, run_folder, run_settings
 from trainers.lock import alone_in
+from trainers.pool import in_parallel
 from trainers.provenance import facts
 from trainers.runlog import read_curve
-from trainers.runs import START, Run, read_scores, train_all
+from trainers.runs import Run, train_all
 from trainers.statistics import Interval, bootstrap
 
 WARM, LEARNED = "warm start", "warm start + GRPO"
@@ -61,11 +64,8 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     stage("random models")
     seconds = train_all(runs, settings.workers)
     stage("runs")
-    before, after, drawn_before, drawn_after = (
-        [read_scores(run.folder, file, drawn) for run in runs]
-        for drawn in (False, True)
-        for file in (START, "result.json")
-    )
+    before, after, drawn_before, drawn_after = _played(runs, settings)
+    stage("held-out streams")
     rows: list[dict[str, Any]] = [
         row(name, scores, kind="learned")
         for name, scores in (
@@ -81,14 +81,14 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         for name in CONTROLS:
             bars.update(bar, description=f"controls: {name.replace('_', ' ')}")
             scores = evaluate_control(
-                name, first.env, "test", range(settings.streams), None, keep=lambda record: bars.advance(bar)
+                name, first.env, "test", _streams(settings), None, keep=lambda record: bars.advance(bar)
             )
             rows.append(row(name.replace("_", " "), [scores], kind="control"))
         bars.update(bar, description=f"controls: {HIDDEN}")
         scores = evaluate(
             first.env.make("test", evaluation=True),
             _MemoryHidden(make_control("scripted", first.env)),
-            range(settings.streams),
+            _streams(settings),
             keep=lambda record: bars.advance(bar),
         )
         rows.append(row(HIDDEN, [scores], kind="control"))
@@ -97,6 +97,7 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     known = facts(
         first.env.make("test", evaluation=True),
         streams=settings.streams,
+        first_stream=TABLE,
         seeds=settings.seeds,
         gained=gained._asdict(),
         drawn_gained=drawn_gained._asdict(),
@@ -128,6 +129,46 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         console.print(f"  {run.folder}: {told_times(spent) or 'was finished'}", markup=False)
     written = ", ".join(str(settings.out / name) for name in ("table.json", "table.csv", "curves.png"))
     console.print(f"written: {written}; the trained models are the checkpoints of the runs above", markup=False)
+
+
+def _streams(settings: LMDemoSettings) -> range:
+    """Indices of the table's held-out streams."""
+    return range(TABLE, TABLE + settings.streams)
+
+
+def _played(runs: Sequence[Run], settings: LMDemoSettings) -> list[list[list[EpisodeScore]]]:
+    """Scores on the table's streams: greedy before and after GRPO, then drawn before and after; each [seed][stream]."""
+    from trainers.progress import bars as progress_bars
+
+    jobs: list[tuple[Path, Any, int | None, Sequence[int]]] = [
+        (model, run.settings, drawn, _streams(settings))
+        for drawn in (None, 0)
+        for taught in (True, False)
+        for run in runs
+        for model in [run.folder / checkpoint.TAUGHT if taught else checkpoint.find(run.folder)]
+    ]
+    with progress_bars() as bars:
+        bar = bars.add_task("held-out streams", total=len(jobs))
+        scores = {}
+        for (model, _, drawn, _), found in in_parallel(_play, jobs, settings.workers):
+            scores[model, drawn] = found
+            bars.advance(bar)
+    every = [scores[model, drawn] for model, _, drawn, _ in jobs]
+    return [every[first : first + len(runs)] for first in range(0, len(every), len(runs))]
+
+
+def _play(job: tuple[Path, Any, int | None, Sequence[int]]) -> list[EpisodeScore]:
+    """One model on held-out streams, in a process of its own."""
+    import torch
+
+    from agents.language_model.policy import load_policy
+    from trainers.grpo import EVALUATED_TOGETHER
+
+    torch.set_num_threads(1)
+    folder, settings, drawn, streams = job
+    envs = settings.make_heldouts(min(EVALUATED_TOGETHER, len(streams)))
+    policy = load_policy(folder, settings.lm.batch, temperature=settings.lm.temperature)
+    return evaluate_policy(envs, policy, streams, drawn=drawn)
 
 
 def _gained(before: Sequence[Sequence[EpisodeScore]], after: Sequence[Sequence[EpisodeScore]]) -> Interval:

@@ -86,7 +86,14 @@ def heldout_line(scores: Sequence[EpisodeScore], drawn: Sequence[EpisodeScore] =
         "heldout/r_global": mean_r_global(scores),
         "heldout/memory_share": memory_share(scores),
         "heldout/failures": float(len(failed)),
-        **({"heldout/drawn_r_global": mean_r_global(drawn)} if drawn else {}),
+        **(
+            {
+                "heldout/drawn_r_global": mean_r_global(drawn),
+                "heldout/drawn_failures": float(sum(score.failure is not None for score in drawn)),
+            }
+            if drawn
+            else {}
+        ),
     }
 
 
@@ -156,7 +163,11 @@ def write_result(
         ReaderError: the reader failed in every episode.
     """
     check_heldout(scores)
-    more = {"drawn_r_global": plain(mean_r_global(drawn)), "drawn_episodes": scores_to_json(drawn)} if drawn else {}
+    more = {
+        "drawn_r_global": plain(mean_r_global(drawn)),
+        "drawn_failures": sum(score.failure is not None for score in drawn),
+        "drawn_episodes": scores_to_json(drawn),
+    }
     result = facts(
         env,
         seed=settings.seed,
@@ -169,7 +180,7 @@ def write_result(
         failures=sum(score.failure is not None for score in scores),
         cost=parts.cost(),
         **parts.identity,
-        **more,
+        **(more if drawn else {}),
         episodes=scores_to_json(scores),
     )
     draft = folder / f"{file}.tmp"

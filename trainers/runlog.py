@@ -33,8 +33,6 @@ class RunLog:
         kept = []
         if resumed_at is not None and path.is_file():
             kept = [row for row in read_metrics(path) if row["update"] <= resumed_at]
-        self.begun = bool(kept)
-        """Whether the line of update 0 is there."""
         # A kill before the next line must leave the lines that are kept.
         draft = path.with_suffix(".tmp")
         with draft.open("w", newline="", encoding="utf-8") as file:

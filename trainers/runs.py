@@ -145,9 +145,9 @@ def read_result(folder: Path, file: str = "result.json") -> dict[str, Any]:
     return json.loads((folder / file).read_text(encoding="utf-8"))
 
 
-def read_scores(folder: Path, file: str = "result.json", drawn: bool = False) -> list[EpisodeScore]:
-    """The held-out scores of a finished run, or those of another ``file``; greedy ones, or with ``drawn`` messages."""
-    episodes = read_result(folder, file)["drawn_episodes" if drawn else "episodes"]
+def read_scores(folder: Path, file: str = "result.json") -> list[EpisodeScore]:
+    """The held-out scores of a finished run, or those of another ``file``."""
+    episodes = read_result(folder, file)["episodes"]
     return [
         EpisodeScore(**e | {"r_global": float("nan") if e["r_global"] is None else e["r_global"]}) for e in episodes
     ]

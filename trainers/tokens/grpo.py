@@ -27,6 +27,7 @@ from trainers.runlog import RunLog, read_metrics
 from trainers.runs import START
 from trainers.tokens.context import check_run
 from trainers.tokens.measures import drawn_messages, group_line, message_line, token_line
+from trainers.tokens.out_of_memory import out_of_memory_told
 from trainers.tokens.parts import TokenParts
 from trainers.tokens.rollout_file import RolloutFile
 from trainers.tokens.settings import TokenTrainSettings
@@ -44,8 +45,8 @@ COLUMNS = (
     "train/shortened", "train/failures", "train/loss", "train/log_ratio", "train/drift", "train/clip_share", "train/kl",
     "train/entropy", "train/gradient_norm", "train/decisions", "train/tokens", "train/message_tokens",
     "train/zero_advantage_share", "train/groups_dropped",
-    "heldout/r_global", "heldout/memory_share", "heldout/failures", "heldout/drawn_r_global", "credit_calls", "warm/loss",
-    "warm/left_out",
+    "heldout/r_global", "heldout/memory_share", "heldout/failures", "heldout/drawn_r_global", "heldout/drawn_failures",
+    "credit_calls", "warm/loss", "warm/left_out",
     *reading_costs.COLUMNS,
     "terms/outcome", "terms/evidence", "terms/chunk", "terms/credit", "terms/format", "terms/compression",
     "terms/overlong",
@@ -69,8 +70,9 @@ def train(
 
     Args:
         settings: everything that decides the numbers.
-        folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints and best (the model, as transformers loads it),
-            start.json (held-out scores before the first update), timing.csv, rollouts.jsonl and result.json.
+        folder: receives settings.json, metrics.csv, TensorBoard events, checkpoints, taught (the model after a warm start) and best
+            (each as transformers loads it), start.json (held-out scores before the first update), timing.csv, rollouts.jsonl and
+            result.json.
         resume: go on from the newest checkpoint in ``folder``; a resumed run gives the numbers of an uninterrupted one.
         progress: called with the stage ("teacher", "warm start", "held-out", "updates"), how much of it is done, and the last line.
         tensorboard: also write TensorBoard events.
@@ -83,9 +85,10 @@ def train(
         DataError: there is no such model, or ``folder`` holds a run of other settings or one that was not asked to be resumed.
         SettingsError: settings that do not go together, or another command is writing to ``folder``.
         ReaderError: the reader failed in every rollout of an update, or in every held-out episode. Finished updates are kept.
+        MemenvsError: a gradient is not finite, or the GPU's memory is full.
     """
     playing = settings if workers.ray else settings.keeping_replies(folder)
-    with rollouts_by(workers, playing) as play:
+    with out_of_memory_told(settings.lm), rollouts_by(workers, playing) as play:
         parts = TokenParts(playing)
         heldout = playing.make_heldouts(min(EVALUATED_TOGETHER, _most_streams(settings)))
         share_reader(heldout, parts.reader)
@@ -116,16 +119,17 @@ def _train(
             drawn=drawn,
         )
 
-    def drawn_too(count: int) -> list[EpisodeScore]:
-        return evaluated(count, drawn=0) if settings.eval_drawn else []
-
     finished = open_run(settings, folder, resume, parts)
-    log = RunLog(folder, COLUMNS, finished, tensorboard)
+    # A run that was killed between a checkpoint and its line has that line still to come, or once more.
+    logged = finished if finished is None or parts.unlogged is None else finished - 1
+    log = RunLog(folder, COLUMNS, logged, tensorboard)
     clock = RunLog(folder, TIMES, finished, tensorboard, "timing.csv")
     written = RolloutFile(folder, finished)
     if finished is None:
         parts.warm = _warm_start(parts, progress)
-        parts.save(folder, 0)  # whatever becomes of the evaluation, the model need not learn this again
+        if parts.warm:
+            parts.save_taught(folder)
+        parts.save(folder, 0, parts.warm)  # whatever becomes of the evaluation, the model need not learn this again
     update = finished or 0
     best = max(map(_sound, read_metrics(folder / "metrics.csv")), default=-inf)
 
@@ -135,16 +139,29 @@ def _train(
             parts.save_best(folder, update, line["heldout/r_global"])
         return max(best, _sound(line))
 
-    if not log.begun:
-        scores = evaluated(_most_streams(settings))  # for both the curve's first point and start.json
-        drawn_scores = drawn_too(_most_streams(settings))
-        final = slice(settings.final_streams)
-        write_result(settings, folder, heldout[0], scores[final], parts, 0, None, START, drawn_scores[final])
-        line = heldout_line(scores[: settings.eval_streams], drawn_scores[: settings.eval_streams])
-        best = keep_best(line)
-        log.write(0, dict(parts.warm) | line | parts.cost())
+    def conclude(line: dict[str, float], last: bool) -> tuple[list[EpisodeScore], list[EpisodeScore]]:
+        """Evaluate, where it is time, and write the line; the scores for start.json or result.json, where they are wanted now."""
+        nonlocal best
+        scores: list[EpisodeScore] = []
+        drawn: list[EpisodeScore] = []
+        ends = update == 0 or last
+        if ends or update % settings.eval_every == 0:
+            count = _most_streams(settings) if ends else settings.eval_streams  # for the curve's point and the file
+            scores, drawn = evaluated(count), evaluated(count, drawn=0) if settings.eval_drawn else []
+            line |= heldout_line(scores[: settings.eval_streams], drawn[: settings.eval_streams])
+            best = keep_best(line)
+        final = scores[: settings.final_streams], drawn[: settings.final_streams]
+        if update == 0:
+            write_result(settings, folder, heldout[0], final[0], parts, 0, None, START, final[1])
+        log.write(update, line | parts.cost())
+        return final if last else ([], [])
 
     ended = parts.sampler.exhausted()
+    scores: list[EpisodeScore] = []
+    drawn_scores: list[EpisodeScore] = []
+    if parts.unlogged is not None:
+        scores, drawn_scores = conclude(dict(parts.unlogged), update == settings.updates or ended is not None)
+        parts.save_logged(folder, update)
     while update < settings.updates and ended is None:
         begun = perf_counter()
         drawn = draw(parts, folder, update, play)
@@ -175,18 +192,18 @@ def _train(
 
         ended = parts.sampler.exhausted()
         last = update == settings.updates or ended is not None
-        if update % settings.eval_every == 0 or last:
-            line |= heldout_line(evaluated(settings.eval_streams), drawn_too(settings.eval_streams))
-            best = keep_best(line)
-        log.write(update, line | parts.cost())
         times = played - begun, learnt - learning, perf_counter() - begun
         speeds = (
             sum(len(message.sample.tokens) for message in messages) / times[0],
             line.get("train/tokens", 0.0) / times[1],
         )
         clock.write(update, dict(zip(TIMES, (*times, *speeds), strict=True)))
-        if update % settings.checkpoint_every == 0 or last:
-            parts.save(folder, update)
+        saved = update % settings.checkpoint_every == 0 or last
+        if saved:
+            parts.save(folder, update, line)  # before the evaluation, which may take long and may fail
+        scores, drawn_scores = conclude(line, last)
+        if saved:
+            parts.save_logged(folder, update)
         progress("updates", update, settings.updates, line)
 
     log.close()
@@ -195,8 +212,10 @@ def _train(
         ended = None
     if ended is not None:
         warnings.warn(f"the run ended after {update} of {settings.updates} updates: {ended}", stacklevel=2)
-    scores = evaluated(settings.final_streams)
-    write_result(settings, folder, heldout[0], scores, parts, update, ended, drawn=drawn_too(settings.final_streams))
+    if not scores:  # the last evaluation was another process's
+        scores = evaluated(settings.final_streams)
+        drawn_scores = evaluated(settings.final_streams, drawn=0) if settings.eval_drawn else []
+    write_result(settings, folder, heldout[0], scores, parts, update, ended, drawn=drawn_scores)
     return parts.policy, scores
 
 
@@ -239,6 +258,7 @@ def _warm_start(parts: TokenParts, progress: Progress) -> dict[str, float]:
             epochs=own.warm_epochs,
             batch=own.warm_batch,
             micro_batch=own.micro_batch,
+            gradient_checkpointing=own.gradient_checkpointing,
             learning_rate=own.warm_rate,
             seed=settings.seed,
         ),

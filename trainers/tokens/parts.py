@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.language_model.model import CausalLM
 from agents.language_model.policy import Decision, LanguageModelPolicy
 from agents.language_model.sampling import SamplingSettings
 from memenvs.errors import DataError, SettingsError
@@ -25,6 +25,7 @@ from trainers.slots.regularisers import kl_of
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
+from trainers.tokens.loading import load_lm
 from trainers.tokens.optimiser import adam
 from trainers.tokens.overlong import charged
 from trainers.tokens.reference import Reference
@@ -53,6 +54,8 @@ class TokenParts(Parts):
     reference: Reference | None
     warm: Mapping[str, float] = MappingProxyType({})
     """What the warm start said of itself."""
+    unlogged: Mapping[str, float] | None = None
+    """The numbers of the last update, while its evaluation and its line are still to come."""
 
     def _make_policy(self) -> LanguageModelPolicy:
         own = self.settings.lm
@@ -62,7 +65,7 @@ class TokenParts(Parts):
 
         logging.disable_progress_bar()  # one for each checkpoint is noise
         torch.manual_seed(self.settings.seed)  # adapters begin at random
-        lm = CausalLM.from_pretrained(own.model, own.dtype, own.device)
+        lm = load_lm(own, own.device)
         if getattr(lm.model, "peft_config", None):
             raise SettingsError(
                 f"{own.model} holds adapters, and training would begin without them: merge them first, "
@@ -153,7 +156,9 @@ class TokenParts(Parts):
             a reset of the reference goes by it.
         """
         own = self.settings.lm
-        settings = UpdateSettings(own.temperature, own.max_tokens, own.micro_batch)
+        settings = UpdateSettings(
+            own.temperature, own.max_tokens, own.micro_batch, gradient_checkpointing=own.gradient_checkpointing
+        )
         reference = proximal = None
         if not rows:
             return {}
@@ -186,15 +191,34 @@ class TokenParts(Parts):
             self.reference = self._make_reference()
             self.optimiser = self._make_optimiser()
 
-    def save(self, folder: Path, update: int) -> None:
-        """A checkpoint after this many updates; transformers loads the model from its folder."""
-        state = self._facts() | {"sampler": self.sampler.state(), "cost": self.cost(), "warm": dict(self.warm)}
-        checkpoint.save(folder, update, self._kept(), state, self._write, self.settings.keep)
+    def save(self, folder: Path, update: int, unlogged: Mapping[str, float]) -> None:
+        """A checkpoint after this many updates; transformers loads the model from its folder.
+
+        Args:
+            folder: of the run.
+            update: number of finished updates.
+            unlogged: the numbers of the last one, whose evaluation and line are still to come.
+        """
+        self.unlogged = {name: value for name, value in unlogged.items() if math.isfinite(value)}
+        checkpoint.save(folder, update, self._kept(), self._state(), self._write, self.settings.keep)
+
+    def save_logged(self, folder: Path, update: int) -> None:
+        """Into the checkpoint of `save`: the line is written, and this is what its evaluation cost."""
+        self.unlogged = None
+        checkpoint.save_state(folder, update, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        more = {"cost": self.cost(), "warm": dict(self.warm), "unlogged": self.unlogged}
+        return self._facts() | {"sampler": self.sampler.state()} | more
 
     def save_best(self, folder: Path, update: int, r_global: float) -> None:
         """The model as `agents.language_model.load_policy` reads it, as the best so far on held-out streams."""
         state = self._facts() | {"update": update, "heldout/r_global": r_global}
-        checkpoint.save_best(folder, state, self.policy.save)
+        checkpoint.save_policy(folder, checkpoint.BEST, state, self.policy.save)
+
+    def save_taught(self, folder: Path) -> None:
+        """The same of the model after its warm start, to compare with."""
+        checkpoint.save_policy(folder, checkpoint.TAUGHT, self._facts() | {"update": 0}, self.policy.save)
 
     def _facts(self) -> dict[str, Any]:
         """What an evaluation asks the folder of a model, and a resumed run its checkpoint."""
@@ -228,8 +252,8 @@ class TokenParts(Parts):
             raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
         if (digest := state.get("model_digest")) != self._digest:
             raise DataError(
-                f"{folder} began with another model than {self.settings.lm.model!r} holds now: weights, vocabulary or chat "
-                f"template have the digest {self._digest}, and had {digest}. Put that model back, or name another folder"
+                f"{folder} began with another model than {self.settings.lm.model!r} holds now: weights, vocabulary, or how "
+                f"prompts are written; their digest is {self._digest} and was {digest}. Put that model back, or name another folder"
             )
         load_weights(self.model, folder)
         if self.reference is not None:
@@ -237,6 +261,7 @@ class TokenParts(Parts):
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
         self.warm = state.get("warm", {})
+        self.unlogged = state.get("unlogged")
         self._restore_cost(state["cost"])
         return int(state["update"])
 
@@ -263,6 +288,9 @@ def token_row(decision: Decision, advantage: float, stream: int, step: int, repl
 def adapted(model: Any, rank: int) -> Any:
     """The model with trainable adapters on every linear layer, and everything else frozen.
 
+    It is in evaluation mode, in which it stays in training: with dropout, a token's probability would not be the one it was drawn
+    with.
+
     Raises:
         SettingsError: peft is not installed.
     """
@@ -270,9 +298,8 @@ def adapted(model: Any, rank: int) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise SettingsError("adapters need peft: pip install -e '.[lm]'") from error
-    return get_peft_model(
-        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model, config).eval()
 
 
 def load_weights(model: Any, folder: Path) -> None:
