@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -59,6 +61,7 @@ def completion(text: str | None, finish_reason: str = "stop", **more: Any) -> di
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # connections that wait to be accepted while this process has no processor
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no news."""
@@ -92,7 +95,8 @@ class EndpointServer:
         self.faults: list[str] = []
         self.fault_of: Callable[[dict[str, Any]], str] | None = None
         self.requests: list[dict[str, Any]] = []
-        self.times: list[float] = []
+        self.done = 0
+        """Requests that are over: their replies, if any, are on the way."""
         self.most_at_once = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -113,18 +117,18 @@ class EndpointServer:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with outer._lock:
                     outer.requests.append(request)
-                    outer.times.append(time.monotonic())
                     outer._now += 1
                     outer.most_at_once = max(outer.most_at_once, outer._now)
                     fault = outer.faults.pop(0) if outer.faults else ""
                     if outer.fault_of is not None:
                         fault = outer.fault_of(request)
-                outer.gate.wait(30)
+                outer.gate.wait()
                 try:
                     outer._handle(self, request, fault)
                 finally:
                     with outer._lock:
                         outer._now -= 1
+                        outer.done += 1
 
             def reply(self, status: int, body: Any, headers: dict[str, str] | None = None, send: int = -1) -> None:
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -243,7 +247,7 @@ def start_process(port: int, log: Path, *more: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def wait_for(address: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for(address: str, process: subprocess.Popen[bytes], seconds: float = 600) -> None:
     """Until an address answers with status 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -264,20 +268,24 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--answer", choices=("echo", "first_note"), default="first_note")
-    parser.add_argument("--slow", type=float, default=0.0, help="seconds per reply")
-    parser.add_argument("--die-after", type=int, default=0, help="end at once, mid-request, after so many replies")
+    parser.add_argument("--hold-after", type=int, help="further requests get no reply, and hold their connections")
+    parser.add_argument("--die-after", type=int, help="end at once, mid-request, when a further request comes")
     given = parser.parse_args()
     answer = {"echo": echo, "first_note": first_note}[given.answer]
-    served = [0]
+    begun = itertools.count(1)
 
-    def slowly(messages: Messages) -> str:
-        served[0] += 1
-        if given.die_after and served[0] > given.die_after:
-            os.kill(os.getpid(), 9)
-        threading.Event().wait(given.slow)
+    def until_told(messages: Messages) -> str:
+        number = next(begun)
+        if given.hold_after is not None and number > given.hold_after:
+            threading.Event().wait()
+        if given.die_after is not None and number > given.die_after:
+            while server.done < given.die_after:
+                threading.Event().wait(0.005)
+            os.kill(os.getpid(), signal.SIGKILL)
         return answer(messages)
 
-    EndpointServer(slowly, given.port, given.log).http.serve_forever()
+    server = EndpointServer(until_told, given.port, given.log)
+    server.http.serve_forever()
 
 
 if __name__ == "__main__":

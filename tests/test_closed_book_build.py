@@ -128,16 +128,18 @@ def test_a_model_without_questions_to_filter_is_refused_before_anything_is_writt
 @pytest.mark.slow
 def test_a_killed_build_goes_on_and_gives_what_an_unbroken_one_gives(tmp_path):
     raw, port, log = squad_json(tmp_path / "squad.json"), free_port(), tmp_path / "served.jsonl"
-    server = start_process(port, log, "--answer", "echo", "--slow", "0.02")
+    server = start_process(port, log, "--answer", "echo", "--hold-after", "60")
     address = f"http://127.0.0.1:{port}/v1"
     try:
         first = subprocess.Popen([sys.executable, "-m", "memenvs", *command(raw, tmp_path / "out", address)])
         while not log.is_file() or len(log.read_text().splitlines()) < 60:
             assert first.poll() is None
             threading.Event().wait(0.02)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        for one in (first, server):
+            one.send_signal(signal.SIGKILL)
+            one.wait()
         assert not (tmp_path / "out/train.parquet").exists()
+        server = start_process(port, log, "--answer", "echo")
         main(command(raw, tmp_path / "out", address))
         served = log.read_text().splitlines()
         main(command(raw, tmp_path / "whole", address))

@@ -32,32 +32,32 @@ def served(log: Path) -> list[str]:
 
 
 def wait_until(condition) -> None:
-    for _ in range(3000):
+    for _ in range(60_000):
         if condition():
             return
         threading.Event().wait(0.01)
-    raise AssertionError("it did not happen within 30 s")
+    raise AssertionError("it did not happen within ten minutes")
 
 
-@pytest.mark.parametrize("killer", ["itself, in mid-request", "us, at any moment"])
+@pytest.mark.parametrize("killer", ["itself, in mid-request", "us, while requests wait"])
 def test_a_server_killed_and_restarted_within_patience_loses_nothing(tmp_path, killer):
     port, log = free_port(), tmp_path / "served.jsonl"
     itself = killer.startswith("itself")
-    server = start_process(port, log, "--slow", "0.02", *(("--die-after", "25") if itself else ()))
+    server = start_process(port, log, "--die-after" if itself else "--hold-after", "25")
     model = model_at(port)
     try:
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(model.read, READINGS)
             if not itself:
-                wait_until(lambda: len(served(log)) >= 20)
+                wait_until(lambda: len(served(log)) == 25)
                 server.send_signal(signal.SIGKILL)
-            server.wait(30)
+            server.wait()
             assert not reading.done()
-            server = start_process(port, log, "--slow", "0.02")
-            answers = reading.result(60)
+            server = start_process(port, log)
+            answers = reading.result()
     finally:
         server.kill()
-        server.wait(30)
+        server.wait()
     assert answers == ANSWERS
     usage = model.usage
     assert (usage.requests, usage.answered, usage.cached, usage.failed.total()) == (60, 60, 0, 0)
@@ -72,10 +72,9 @@ def test_beyond_patience_the_rest_fails_typed_and_is_asked_again_later(tmp_path)
     server = start_process(port, log, "--die-after", "25")
     model = model_at(port, patience=0.5)
     answers = model.read(READINGS)
-    server.wait(30)
+    assert server.wait() == -signal.SIGKILL
     failed = [n for n, answer in enumerate(answers) if answer.failure is not None]
-    assert len(failed) == model.usage.failed["connection"] == 60 - model.usage.answered
-    assert 35 <= len(failed) <= 39
+    assert len(failed) == model.usage.failed["connection"] == 60 - model.usage.answered == 35
     assert all(answer.text == "" for answer in answers if answer.failure is not None)
     assert [answers[n] for n in range(60) if n not in failed] == [ANSWERS[n] for n in range(60) if n not in failed]
     server = start_process(port, log)
@@ -83,9 +82,9 @@ def test_beyond_patience_the_rest_fails_typed_and_is_asked_again_later(tmp_path)
         assert model.read(READINGS) == ANSWERS
     finally:
         server.kill()
-        server.wait(30)
+        server.wait()
     # What had been answered before was not asked again.
-    assert (model.usage.answered, model.usage.cached) == (60, 60 - len(failed))
+    assert (model.usage.answered, model.usage.cached) == (60, 25)
 
 
 ASK = """
@@ -99,27 +98,26 @@ print([answer.text for answer in answers], json.dumps(model.usage.to_json()), se
 
 def test_an_asker_that_is_killed_goes_on_from_its_cache(tmp_path):
     port, log, cache = free_port(), tmp_path / "served.jsonl", tmp_path / "replies.sqlite"
-    server = start_process(port, log, "--slow", "0.02")
+    server = start_process(port, log, "--hold-after", "20")
     command = [sys.executable, "-c", ASK, str(port), str(cache)]
     here = Path(__file__).parent
     try:
         asker = subprocess.Popen(command, cwd=here)
-        wait_until(lambda: len(served(log)) >= 20)
-        asker.kill()
-        asker.wait(30)
-        kept = len(ReplyCache(cache))
-        assert 0 < kept < 60
+        kept = ReplyCache(cache)
+        wait_until(lambda: len(kept) == 20)
+        for one in (asker, server):
+            one.kill()
+            one.wait()
+        server = start_process(port, log)
         done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
     finally:
         server.kill()
-        server.wait(30)
+        server.wait()
     texts, usage = done.stdout.splitlines()
     assert texts == str([answer.text for answer in ANSWERS])
     usage = json.loads(usage)
-    assert (usage["answered"], usage["cached"], usage["failed"]) == (60 - kept, kept, {})
-    # At most the four requests that were under way are asked twice.
-    assert 60 <= len(served(log)) <= 64
-    assert len({json.dumps(line) for line in served(log)}) == 60
+    assert (usage["answered"], usage["cached"], usage["failed"]) == (40, 20, {})
+    assert len(served(log)) == len(set(served(log))) == 60
 
 
 def test_several_processes_ask_through_one_cache_and_agree(tmp_path):
@@ -130,10 +128,10 @@ def test_several_processes_ask_through_one_cache_and_agree(tmp_path):
         askers = [
             subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) for _ in range(3)
         ]
-        said = [asker.communicate(timeout=60)[0].splitlines() for asker in askers]
+        said = [asker.communicate()[0].splitlines() for asker in askers]
     finally:
         server.kill()
-        server.wait(30)
+        server.wait()
     assert [texts for texts, _ in said] == [str([answer.text for answer in ANSWERS])] * 3
     assert len(ReplyCache(cache)) == 60
     # Processes know of each other's finished replies, not of those under way; what was asked twice is counted twice.

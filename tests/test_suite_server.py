@@ -53,8 +53,9 @@ def costs(folder, name):
     return sum(row["costs"].get(f"reader_{name}", 0) for row in rows if not row["published"])
 
 
-def wait_for_lines(log, lines):
+def wait_for_lines(log, lines, process):
     while not log.is_file() or len(log.read_text().splitlines()) < lines:
+        assert process.poll() is None, process.stdout.read()
         threading.Event().wait(0.005)
 
 
@@ -71,14 +72,14 @@ def undisturbed(tmp_path_factory):
 
 def test_killed_and_restarted_within_patience(undisturbed, tmp_path):
     port, log = free_port(), tmp_path / "served.jsonl"
-    server = start_process(port, log, "--slow", "0.01")
+    server = start_process(port, log, "--hold-after", "20")
     process = started(*SMALL, "--reader", f"http://127.0.0.1:{port}/v1#rules", "--out", tmp_path)
-    wait_for_lines(log, 20)
+    wait_for_lines(log, 20, process)
     server.send_signal(signal.SIGKILL)
     server.wait()
     assert process.poll() is None, process.stdout.read()
     server = start_process(port, log)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate()
     server.kill()
     server.wait()
     assert process.returncode == 0, out
@@ -125,9 +126,9 @@ def test_gone_for_good_then_back_for_the_same_command(undisturbed, tmp_path, cap
 def test_evaluation_and_server_killed_together(undisturbed, tmp_path):
     port, log = free_port(), tmp_path / "served.jsonl"
     given = [*SMALL, "--reader", f"http://127.0.0.1:{port}/v1#rules", "--out", tmp_path]
-    server = start_process(port, log, "--slow", "0.01")
+    server = start_process(port, log, "--hold-after", "30")
     process = started(*given)
-    wait_for_lines(log, 30)
+    wait_for_lines(log, 30, process)
     for one in (process, server):
         one.send_signal(signal.SIGKILL)
         one.wait()
@@ -209,6 +210,7 @@ def test_a_small_language_model_behind_a_server_that_is_killed(tmp_path, shared)
         "2",
     ]
     given += ["--reader", f"http://127.0.0.1:{port}/v1#{model}", "--max-tokens", "6", "--concurrency", "4"]
+    given += ["--patience", "600"]
     server = serve(model, port, tmp_path / "home")
     evaluate(*given, "--out", tmp_path / "whole")
     process = started(*given, "--out", tmp_path / "killed")
@@ -220,7 +222,7 @@ def test_a_small_language_model_behind_a_server_that_is_killed(tmp_path, shared)
     server.wait()
     assert process.poll() is None
     server = serve(model, port, tmp_path / "home")
-    out, _ = process.communicate(timeout=600)
+    out, _ = process.communicate()
     server.kill()
     server.wait()
     assert process.returncode == 0, out

@@ -21,5 +21,5 @@ def serve(model: Path, port: int, home: Path) -> subprocess.Popen[bytes]:
     options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--log-level", "error"]
     with (home / "serve.log").open("ab") as log:
         process = subprocess.Popen([*map(str, command), *options], env=environment, stdout=log, stderr=log)
-    wait_for(f"http://127.0.0.1:{port}/v1/models", process, 120)
+    wait_for(f"http://127.0.0.1:{port}/v1/models", process)
     return process
