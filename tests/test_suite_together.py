@@ -139,7 +139,7 @@ def test_manager_and_reader_behind_servers_are_asked_for_all_streams_at_once(tmp
 
     def answer(messages):
         if "Limits" in messages[0]["content"]:
-            both.wait(30)  # nobody gets a message before all three streams have asked for one
+            both.wait(300)  # nobody gets a message before all three streams have asked for one
         return manage_or_answer(messages)
 
     with EndpointServer(answer) as server:
@@ -190,12 +190,24 @@ def test_killed_in_the_middle_of_streams_side_by_side(tmp_path):
         given += ["--agent", f"endpoint:{server.address}#manager", "--reader", f"{server.address}#reader"]
         evaluate(*given, "--out", tmp_path / "whole")
         command = [sys.executable, "-m", "memenvs", "evaluate", *given, "--out", str(tmp_path / "killed")]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         kept = tmp_path / "killed" / "waiting"
-        while process.poll() is None and not list(kept.glob("*.jsonl")):
-            threading.Event().wait(0.002)
+
+        def hold(request):
+            """Once the first streams are over, the others get no message any more."""
+            if list(kept.glob("*.jsonl")):
+                server.gate.clear()
+            return ""
+
+        server.fault_of = hold
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while server.gate.is_set():
+            assert process.poll() is None
+            threading.Event().wait(0.01)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        process.wait()
+        server.fault_of = None
+        server.gate.set()
+        assert list(kept.glob("*.jsonl"))
         evaluate(*given, "--out", tmp_path / "killed")
     name = managers(tmp_path / "whole")
     assert episodes(tmp_path / "killed", name) == episodes(tmp_path / "whole", name)
@@ -219,7 +231,7 @@ def test_manager_and_reader_behind_servers_without_a_suite(tmp_path):
 
     def answer(messages):
         if "Limits" in messages[0]["content"]:
-            both.wait(30)
+            both.wait(300)
         return manage_or_answer(messages)
 
     with EndpointServer(answer) as server:

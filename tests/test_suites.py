@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -101,19 +100,34 @@ def test_rescore_and_compare_take_the_folder(done, tmp_path, capsys):
     assert "costs" not in capsys.readouterr().out
 
 
+KILLED = """
+import os, signal, sys
+from trainers.cli import main
+from trainers.suites.kept import KeptRecords
+append, left = KeptRecords.append, 20
+
+def append_or_die(self, record):
+    global left
+    append(self, record)
+    left -= self.path.parent.name == "records"
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+KeptRecords.append = append_or_die
+main(sys.argv[1:])
+"""
+
+
 def test_killed_and_resumed_is_the_same_as_not_killed(done, tmp_path):
-    command = [sys.executable, "-m", "memenvs", "evaluate", *SMALL, "--out", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    path = tmp_path / "records" / "random.jsonl"
-    while process.poll() is None and not (path.is_file() and path.stat().st_size):
-        threading.Event().wait(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    kept = sum(len(file.read_bytes().splitlines()) for file in (tmp_path / "records").iterdir())
-    assert 0 < kept < 39
+    given = ["evaluate", *SMALL, "--out", str(tmp_path)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *given], stdout=subprocess.DEVNULL)
+    assert killed.returncode == -signal.SIGKILL
+    files = list((tmp_path / "records").iterdir())
+    assert sum(len(file.read_bytes().splitlines()) for file in files) == 20
     assert not (tmp_path / "table.json").exists()
-    with path.open("ab") as file:
+    with files[0].open("ab") as file:
         file.write(b'{"format": 1, "stream_id": "torn')
+    command = [sys.executable, "-m", "memenvs", *given]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONHASHSEED": "7"})
     assert table(tmp_path) == table(done)
 
