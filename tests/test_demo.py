@@ -2,7 +2,21 @@ import json
 
 import pytest
 
-from trainers import arms, demo
+from trainers import arms, demo, progress
+
+
+def test_a_bar_counts_the_episodes_of_the_controls(monkeypatch):
+    shown = progress.bars()
+    monkeypatch.setattr(progress, "bars", lambda: shown)
+    rows = demo.control_rows(arms.DemoSettings(seeds=3, T=4, streams=2), [30, 40])
+    assert [row["agent"] for row in rows] == [
+        "nothing", "random", "keep everything", "scripted", "hindsight", "first (equal memory)", "last (equal memory)",
+        "random budget (equal memory)", "keep everything, no quota",
+    ]  # fmt: skip
+    assert [row["seeds"] for row in rows] == [1, 3, 1, 1, 1, 1, 1, 3, 1]
+    (bar,) = shown.tasks
+    assert (bar.completed, bar.total) == (26, 26)
+    assert bar.description == "controls: keep everything, no quota"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -44,26 +43,26 @@ def learned_rows(settings: DemoSettings) -> tuple[list[dict[str, Any]], dict[str
     return rows, curves
 
 
-def control_rows(
-    settings: DemoSettings, budgets: list[int], names: Iterable[str] = (*CONTROLS, *BUDGETED)
-) -> list[dict[str, Any]]:
-    """Table rows of the controls on the same held-out streams."""
-    env = EnvSettings(T=settings.T)
-    streams = list(range(settings.streams))
-    free = replace(env, max_operations=None)
+def control_rows(settings: DemoSettings, budgets: list[int]) -> list[dict[str, Any]]:
+    """Table rows of the controls on the same held-out streams; a bar shows how far they are."""
+    from trainers.progress import bars as progress_bars
+
+    env, streams = EnvSettings(T=settings.T), range(settings.streams)
+    controls = [(name, name.replace("_", " "), env) for name in CONTROLS]
+    controls += [(name, name.replace("_", " ") + " (equal memory)", env) for name in BUDGETED]
+    controls += [("keep_everything", "keep everything, no quota", replace(env, max_operations=None))]
+    # Only the random ones have draws to average over.
+    seeds = {name: range(settings.seeds if name.startswith("random") else 1) for name, _, _ in controls}
     rows = []
-    for name in names:
-        # Only the random ones have draws to average over.
-        seeds = range(settings.seeds if name.startswith("random") else 1)
-        runs = [evaluate_control(name, env, "test", streams, budgets, seed) for seed in seeds]
-        rows.append(row(name.replace("_", " ") + (" (equal memory)" if name in BUDGETED else ""), runs, kind="control"))
-    rows.append(
-        row(
-            "keep everything, no quota",
-            [evaluate_control("keep_everything", free, "test", streams, None)],
-            kind="control",
-        )
-    )
+    with progress_bars() as bars:
+        bar = bars.add_task("controls", total=len(streams) * sum(len(seeds[name]) for name, _, _ in controls))
+        for name, shown, played_in in controls:
+            bars.update(bar, description=f"controls: {shown}")
+            runs = [
+                evaluate_control(name, played_in, "test", streams, budgets, seed, keep=lambda _: bars.advance(bar))
+                for seed in seeds[name]
+            ]
+            rows.append(row(shown, runs, kind="control"))
     return rows
 
 
@@ -88,8 +87,7 @@ def _main(settings: DemoSettings) -> None:
     rows, curves = learned_rows(settings)
     per_seed = [read_scores(run_folder(REFERENCE, seed, settings)) for seed in range(settings.seeds)]
     budgets = [round(float(np.mean([s.memory_tokens for s in scores]))) for scores in zip(*per_seed, strict=True)]
-    with console.status("controls on the held-out streams"):
-        rows += control_rows(settings, budgets)
+    rows += control_rows(settings, budgets)
     run = run_settings(REFERENCE, 0, settings)
     known = facts(
         run.env.make("test", evaluation=True),
