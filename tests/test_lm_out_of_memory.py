@@ -1,0 +1,33 @@
+"""A run that ran out of the GPU's memory says what to change, and goes on with it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from taught_model import taught  # noqa: F401
+
+from memenvs.errors import MemenvsError
+from trainers.runlog import read_metrics
+from trainers.tokens.grpo import train
+from trainers.tokens.parts import TokenParts
+
+
+def test_a_run_out_of_memory_names_what_helps_and_goes_on_with_it(taught, tmp_path, monkeypatch):  # noqa: F811
+    learn = TokenParts.learn
+
+    def full(parts, rows):
+        """As a GPU whose memory holds two rows."""
+        if parts.settings.lm.micro_batch > 2:
+            raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
+        return learn(parts, rows)
+
+    monkeypatch.setattr(TokenParts, "learn", full)
+    told = r"--micro-batch below 8 or --gradient-checkpointing; .* a --batch below 64\. .*--resume auto .*2\.00 GiB"
+    with pytest.raises(MemenvsError, match=told):
+        train(taught, tmp_path, tensorboard=False)
+    smaller = replace(taught, lm=replace(taught.lm, micro_batch=2, batch=32))
+    train(smaller, tmp_path, resume=True, tensorboard=False)
+    assert [line["update"] for line in read_metrics(tmp_path / "metrics.csv")] == [0, 1]
