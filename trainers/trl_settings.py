@@ -38,6 +38,7 @@ SERVED: Mapping[str, str] = {
     "slots.regulariser": "none alone",
     **dict.fromkeys(("lm.model", "lm.dtype"), "loaded as by memenvs train, on the CPU; accelerate moves it"),
     **dict.fromkeys(("lm.message", "lm.task", "lm.memory_tokens", "lm.show"), "decide the prompt"),
+    **dict.fromkeys(("lm.chat_template", "lm.system", "lm.thinking"), "decide the prompt; chat_template_kwargs is not read"),
     "lm.max_tokens": "max_completion_length",
     **dict.fromkeys(("lm.temperature", "lm.top_p"), "TRL's"),
     "lm.batch": "prompts of a process that are sampled together",

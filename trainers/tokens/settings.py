@@ -7,10 +7,13 @@ from typing import Any, Literal
 
 from agents.language_model.prompt import PromptSettings
 from memenvs.errors import SettingsError, whole
+from trainers.chat_template import TEMPLATE_OPTIONS
 from trainers.settings import EnvSettings, TrainSettings
 
 ROUNDING = ("batch", "micro_batch", "device")
 """Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
+ADDED = ("overlong_buffer", *TEMPLATE_OPTIONS)
+"""Settings that older runs do not know. Without a value they change nothing, so that these runs are resumed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class LanguageModelSettings:
     overlong_buffer: int | None = None
     """A message that comes within this many tokens of ``max_tokens`` costs up to 1 of its step's reward, in a straight line: DAPO's
     soft overlong punishment (arXiv 2503.14476, equation 13; there the last 4096 tokens of 20480). No penalty if not given."""
+    chat_template: str | None = None
+    """File of Jinja text to write prompts with, for a tokenizer that has no chat template. Where this, system or thinking is not
+    given, it is as the prompt.json of the model's folder says; without one the tokenizer's, on, and off."""
+    system: Literal["on", "off"] | None = None
+    """Whether the chat template knows the role "system"; where it does not (Gemma), instructions begin the user's message."""
+    thinking: Literal["on", "off"] | None = None
+    """Whether a model that can think first may; told to the chat template as enable_thinking."""
     temperature: float = 1.0
     """Of sampling in training."""
     top_p: float = 1.0
@@ -127,7 +137,8 @@ class TokenTrainSettings(TrainSettings):
 
     def _deciding(self) -> dict[str, Any]:
         kept = super()._deciding()
-        return kept | {"lm": {name: value for name, value in kept["lm"].items() if name not in ROUNDING}}
+        left_out = {name for name in ADDED if kept["lm"][name] is None}.union(ROUNDING)
+        return kept | {"lm": {name: value for name, value in kept["lm"].items() if name not in left_out}}
 
     @property
     def together(self) -> int:

@@ -175,8 +175,9 @@ def clipped_norm(parameters: Iterable[torch.nn.Parameter], most: float) -> float
         return float(torch.nn.utils.clip_grad_norm_(own, most, error_if_nonfinite=True))
     except RuntimeError as error:
         raise MemenvsError(
-            "the gradient is not finite (an infinite reward, or weights that overflow); the last checkpoint is untouched. Take a "
-            "smaller learning rate or float32"
+            "the gradient is not finite (an infinite reward, or weights that overflow); the last checkpoint is untouched. A run "
+            "is resumed with its own settings, so begin another one, in another folder (--out): with a smaller --learning-rate "
+            "(in a warm start, --warm-rate) or --dtype float32; with the last checkpoint as its --model it keeps what was learnt"
         ) from error
 
 

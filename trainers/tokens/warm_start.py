@@ -51,7 +51,7 @@ def warm_start(
     """Minimise the mean negative log-probability of the completions' tokens; prompts are read and not learnt.
 
     Args:
-        model: a causal language model of transformers.
+        model: a causal language model of transformers. It stays in its mode: in a run evaluation, without dropout.
         rows: prompts with what the teacher wrote.
         settings: see `WarmStartSettings`.
         progress: called with finished steps, all steps and the loss.
@@ -73,7 +73,6 @@ def warm_start(
     ]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, len(order), settings.warm_up))
     losses = []
-    model.train()
     for step, batch in enumerate(order):
         batch = sorted(batch, key=lambda i: len(rows[i].prompt) + len(rows[i].completion))
         tokens = sum(len(rows[i].completion) for i in batch)
@@ -89,7 +88,6 @@ def warm_start(
         schedule.step()
         losses.append(loss)
         progress(step + 1, len(order), loss)
-    model.eval()
     return losses
 
 
