@@ -5,6 +5,7 @@ import torch
 
 transformers = pytest.importorskip("transformers")
 
+from agents.language_model import cpu_linear  # noqa: E402
 from trainers.tokens.parts import adapted  # noqa: E402
 from trainers.tokens.rows import TokenRow  # noqa: E402
 from trainers.tokens.shared_prefix import row_log_probs  # noqa: E402
@@ -82,3 +83,56 @@ def test_rows_together_are_what_they_are_alone_with_adapters():
         if "lora_B" in name:  # zero at the start, where no gradient reaches the other half
             torch.nn.init.normal_(parameter, std=0.1)
     agree(model, rows_of(*LENGTHS["shared"]))
+
+
+def measured(model, rows, share=True, **how):
+    """Log-probabilities and the gradient of their weighted sum."""
+    model.zero_grad()
+    values = row_log_probs(model, rows, 0.7, share, **how)
+    sum((0.5 + i) * own.sum() for i, own in enumerate(values)).backward()
+    return torch.cat(values).detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def checkpointing_changes_nothing(model, rows, share=True):
+    (plain, wanted), (again, got) = (measured(model, rows, share, checkpointing=on) for on in (False, True))
+    torch.testing.assert_close(again, plain, atol=1e-6, rtol=0)
+    assert wanted.norm() > 1e-3
+    assert (got - wanted).norm() <= 1e-6 * wanted.norm()
+    assert not any("forward" in vars(part) for part in model.modules())  # the model is as it was
+
+
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_checkpointing_changes_nothing(family, lengths, share):
+    torch.set_num_threads(1)
+    checkpointing_changes_nothing(make(family), rows_of(*LENGTHS[lengths]), share)
+
+
+def test_checkpointing_changes_nothing_with_adapters():
+    pytest.importorskip("peft")
+    torch.set_num_threads(1)
+    model = adapted(make("Llama"), 4)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    for lengths in LENGTHS.values():
+        checkpointing_changes_nothing(model, rows_of(*lengths))
+
+
+def test_checkpointing_changes_nothing_where_linear_layers_go_another_way(monkeypatch):
+    monkeypatch.setattr(cpu_linear, "LEAST", 1)
+    torch.set_num_threads(1)
+    checkpointing_changes_nothing(make("Llama"), rows_of(*LENGTHS["shared"]))
+
+
+def test_a_layer_that_is_forwarded_again_drops_the_same():
+    torch.set_num_threads(1)
+    model, rows, found = make("GPT2").train(), rows_of(*LENGTHS["shared"]), []
+    for on in (False, True):
+        torch.manual_seed(5)
+        found.append(measured(model, rows, checkpointing=on))
+    (plain, wanted), (again, got) = found
+    assert torch.equal(again, plain)
+    assert (got - wanted).norm() <= 1e-6 * wanted.norm()
+    assert not torch.equal(measured(model, rows)[0], plain)  # something is dropped

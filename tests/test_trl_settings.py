@@ -124,3 +124,13 @@ def test_our_settings_become_trls(tmp_path):
 def test_settings_of_trl_that_would_be_ignored_are_refused(given, told, tmp_path):
     with pytest.raises(SettingsError, match=told):
         apply_to(arguments(tmp_path, **given), PLAIN, PLAIN.slots.filled)
+
+
+def test_gradient_checkpointing_is_trls(tmp_path):
+    asked = replace(PLAIN, lm=replace(PLAIN.lm, gradient_checkpointing=True))
+    apply_to(args := arguments(tmp_path), asked, asked.slots.filled)
+    assert args.gradient_checkpointing
+    apply_to(off := arguments(tmp_path, gradient_checkpointing=False), PLAIN, PLAIN.slots.filled)
+    assert not off.gradient_checkpointing
+    with pytest.raises(SettingsError, match="gradient_checkpointing=False, which would be True"):
+        apply_to(off, asked, asked.slots.filled)

@@ -43,6 +43,7 @@ SERVED: Mapping[str, str] = {
     **dict.fromkeys(("lm.temperature", "lm.top_p"), "TRL's"),
     "lm.batch": "prompts of a process that are sampled together",
     "lm.micro_batch": "rows of a process that are forwarded together",
+    "lm.gradient_checkpointing": "TRL's, which is on unless its settings switch it off",
     "lm.lora_rank": "the adapters of memenvs train; for others pass peft_config",
 }  # fmt: skip
 """Field -> what it becomes."""
@@ -160,6 +161,8 @@ def apply_to(args: GRPOConfig, settings: TokenTrainSettings, slots: Slots) -> No
         if getattr(args, name) not in (value, _default(name))
     ]
     rollouts = settings.streams * settings.group_size
+    if own.gradient_checkpointing and not args.gradient_checkpointing:
+        wrong.append("gradient_checkpointing=False, which would be True: leave lm.gradient_checkpointing off as well")
     if settings.group_size != args.num_generations:
         wrong.append(f"group_size {settings.group_size} and num_generations {args.num_generations} must be equal")
     if args.steps_per_generation != args.gradient_accumulation_steps:

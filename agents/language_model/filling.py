@@ -12,8 +12,8 @@ from agents.language_model.placement import hooked
 from memenvs.errors import SettingsError
 
 
-class _Filled(Exception):  # noqa: N818 - it is no error
-    """The last layer's keys and values are in the cache."""
+class Filled(Exception):  # noqa: N818 - it is no error
+    """The last layer's keys and values are in the cache: raised out of it, and caught by `fill`."""
 
 
 def fill(model: Any, past_key_values: DynamicCache, **inputs: Any) -> None:
@@ -30,7 +30,7 @@ def fill(model: Any, past_key_values: DynamicCache, **inputs: Any) -> None:
         inputs: of the decoder: ``input_ids`` and, after the first tokens, ``attention_mask`` and ``position_ids``.
 
     Raises:
-        SettingsError: the model kept no keys and values, as one with gradient checkpointing does in training.
+        SettingsError: the model kept no keys and values, as one with transformers' gradient checkpointing does in training.
     """
     for _ in range(len(past_key_values.layers), model.config.get_text_config().num_hidden_layers):
         past_key_values.layers.append(DynamicLayer())
@@ -42,8 +42,8 @@ def fill(model: Any, past_key_values: DynamicCache, **inputs: Any) -> None:
     wanted, kept = before + inputs["input_ids"].shape[1], past_key_values.get_seq_length()
     if kept != wanted:
         raise SettingsError(
-            f"after reading {wanted} tokens the model has keys and values of {kept}. With gradient checkpointing it keeps none: "
-            "switch it off (model.gradient_checkpointing_disable()), or forward rows whole (share_prefix=False)"
+            f"after reading {wanted} tokens the model has keys and values of {kept}. With transformers' gradient checkpointing it "
+            "keeps none: switch that off (model.gradient_checkpointing_disable()) and ours on (gradient_checkpointing=True)"
         )
 
 
@@ -51,13 +51,13 @@ def _all_but_the_end(model: Any, cache: DynamicCache, inputs: dict[str, Any]) ->
     last: Any = cache.layers[-1]
 
     def update(*given: Any, **more: Any) -> tuple[Tensor, Tensor]:
-        DynamicLayer.update(last, *given, **more)
-        raise _Filled
+        type(last).update(last, *given, **more)
+        raise Filled
 
     last.update = update
     try:
         model.get_decoder()(**inputs, past_key_values=cache, use_cache=True)
-    except _Filled:
+    except Filled:
         pass
     finally:
         del last.update

@@ -10,7 +10,7 @@ from memenvs.errors import SettingsError, whole
 from trainers.chat_template import TEMPLATE_OPTIONS
 from trainers.settings import EnvSettings, TrainSettings
 
-ROUNDING = ("batch", "micro_batch", "device")
+ROUNDING = ("batch", "micro_batch", "gradient_checkpointing", "device")
 """Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
 ADDED = ("overlong_buffer", *TEMPLATE_OPTIONS)
 """Settings that older runs do not know. Without a value they change nothing, so that these runs are resumed."""
@@ -54,6 +54,9 @@ class LanguageModelSettings:
     """Prompts that are sampled together: as many streams are played in lock-step as their rollouts fit into it, at least one."""
     micro_batch: int = 8
     """Rows of the update that go through the model together."""
+    gradient_checkpointing: bool = False
+    """Keep only what goes into each decoder layer for the backward pass of the update and of the warm start, and work the rest out
+    again there: much less memory, one more forward pass."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights; half precision with adapters only, which stay in float32."""
     device: str | None = None

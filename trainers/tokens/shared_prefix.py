@@ -7,6 +7,7 @@ and only what differs goes through the model again. The result is that of forwar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,11 +17,14 @@ from transformers import DynamicCache
 from agents.language_model.cpu_linear import fast_linear
 from agents.language_model.filling import fill
 from agents.language_model.prefill import common_prefix, slides
+from trainers.tokens.recompute import PassCache, checkpointed
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.selected import selected_log_probs
 
 
-def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0, share: bool = True) -> list[Tensor]:
+def row_log_probs(
+    model: Any, rows: Sequence[TokenRow], temperature: float = 1.0, share: bool = True, checkpointing: bool = False
+) -> list[Tensor]:
     """Log-probabilities of the completions, differentiable.
 
     Args:
@@ -28,14 +32,16 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
         rows: forwarded together; they should share a prefix (`micro_batches`).
         temperature: that the tokens were drawn at.
         share: forward the common prefix once; otherwise whole padded rows, which gives the same at a higher price.
+        checkpointing: keep only what goes into each decoder layer for the backward pass, see `trainers.tokens.recompute`.
 
     Returns:
         One (n,) float32 tensor per row, n the length of its completion.
     """
     counts = [len(row.completion) for row in rows]
     weight = next(model.parameters())
-    with fast_linear(weight):
-        given, where = _read_prompts(model, rows, share)
+    checkpointing = checkpointing and torch.is_grad_enabled()
+    with fast_linear(weight), checkpointed(model) if checkpointing else nullcontext():
+        given, where = _read_prompts(model, rows, share, checkpointing)
         targets = torch.tensor([token for row in rows for token in row.completion], device=weight.device)
         if plain_head(model):
             hidden = model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[where]
@@ -46,16 +52,18 @@ def row_log_probs(model: Any, rows: Sequence[TokenRow], temperature: float = 1.0
     return list(found.split(counts))
 
 
-def _read_prompts(model: Any, rows: Sequence[TokenRow], share: bool) -> tuple[dict[str, Any], Tensor]:
+def _read_prompts(
+    model: Any, rows: Sequence[TokenRow], share: bool, checkpointing: bool
+) -> tuple[dict[str, Any], Tensor]:
     """Read the prompts into a cache; the decoder's inputs for the rest, and where in it the completions are predicted from."""
     device = next(model.parameters()).device
     shared = common_prefix([row.prompt for row in rows]) if share and len(rows) > 1 else 0
     read = [shared] * len(rows)
-    cache = DynamicCache()
+    cache = PassCache.empty(model) if checkpointing else DynamicCache()
     mask = torch.ones(len(rows), shared, dtype=torch.int64, device=device)
     given: dict[str, Any] = {"use_cache": False}
     if shared:
-        fill(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
+        cache = _read(model, cache, input_ids=torch.tensor([rows[0].prompt[:shared]], device=device))
         cache.batch_repeat_interleave(len(rows))
         given = {"past_key_values": cache, "use_cache": True}
     # The rest of the prompts apart from the completions: of a prompt only keys and values are wanted. Where no token is shared,
@@ -64,7 +72,7 @@ def _read_prompts(model: Any, rows: Sequence[TokenRow], share: bool) -> tuple[di
         between = _Stretches([row.prompt[shared:-1] for row in rows], read, device)
         if between.width:
             mask = torch.cat([mask, between.mask], dim=1)
-            fill(model, cache, **between.inputs, attention_mask=mask)
+            cache = _read(model, cache, **between.inputs, attention_mask=mask)
             given = {"past_key_values": cache, "use_cache": True}
         read = [len(row.prompt) - 1 for row in rows]
     last = _Stretches(
@@ -72,6 +80,14 @@ def _read_prompts(model: Any, rows: Sequence[TokenRow], share: bool) -> tuple[di
     )
     given |= last.inputs | {"attention_mask": torch.cat([mask, last.mask], dim=1)}
     return given, last.ends([len(row.completion) for row in rows])
+
+
+def _read(model: Any, cache: DynamicCache, **inputs: Any) -> DynamicCache:
+    """Read tokens, see `fill`; the cache to go on with."""
+    if isinstance(cache, PassCache):
+        return cache.read(model, **inputs)
+    fill(model, cache, **inputs)
+    return cache
 
 
 class _Stretches:

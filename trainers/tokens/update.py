@@ -33,6 +33,8 @@ class UpdateSettings:
     """Of the gradient; longer ones are cut to it."""
     share_prefix: bool = True
     """Forward what the prompts of a step have in common once."""
+    gradient_checkpointing: bool = False
+    """Keep only what goes into each decoder layer for the backward pass, see `trainers.tokens.recompute`."""
 
 
 class TokenObjective:
@@ -135,7 +137,13 @@ def update(
         batch = [i for i in every if rows[i].advantage or not idle]
         if not batch:
             continue
-        new = row_log_probs(model, [rows[i] for i in batch], settings.temperature, settings.share_prefix)
+        new = row_log_probs(
+            model,
+            [rows[i] for i in batch],
+            settings.temperature,
+            settings.share_prefix,
+            settings.gradient_checkpointing,
+        )
         part = -objective([values.cpu() for values in new], batch, reference, proximal)
         part.backward()
         loss += float(part.detach())

@@ -25,6 +25,8 @@ class WarmStartSettings:
     """Rows per step of the optimiser."""
     micro_batch: int = 8
     """Rows that go through the model together, those of similar length."""
+    gradient_checkpointing: bool = False
+    """See `trainers.tokens.recompute`."""
     learning_rate: float = 1e-3
     """Highest, after ``warm_up`` of the steps; it then falls to 0 in a half cosine."""
     warm_up: float = 0.05
@@ -80,7 +82,7 @@ def warm_start(
         loss = 0.0
         for start in range(0, len(batch), settings.micro_batch):
             own = [rows[i] for i in batch[start : start + settings.micro_batch]]
-            part = -torch.cat(row_log_probs(model, own)).sum() / tokens
+            part = -torch.cat(row_log_probs(model, own, checkpointing=settings.gradient_checkpointing)).sum() / tokens
             part.backward()
             loss += float(part.detach())
         clipped_norm(parameters, settings.max_norm)
