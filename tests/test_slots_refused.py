@@ -34,7 +34,7 @@ def test_slots_that_cannot_work_are_refused_at_once(slots, message):
     ("values", "message"),
     [
         ({"slots": Slots(ddof=2)}, "ddof must be 0 or 1"),
-        ({"slots": Slots(gamma=3.0)}, "gamma must be in"),
+        ({"slots": Slots(advantage="whiten", gamma=3.0)}, "gamma must be in"),
         ({"slots": Slots(advantage="alpha_mix", alpha=3.0)}, "alpha in"),
         ({"slots": Slots(clip_low=-1.0)}, "clip_low must be"),
         ({"slots": Slots(ratio="cispo", cap="absolute", clip_high=0.2)}, "at least 1"),

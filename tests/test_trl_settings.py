@@ -19,11 +19,13 @@ PLAIN = TokenTrainSettings(group_size=4, lm=LanguageModelSettings(model="any"))
 OTHER = {
     "epochs": 2, "judge_model": "a:b", "eval_every": 3, "final_streams": 3, "checkpoint_every": 3, "keep": 3, "lm.device": "cuda:1",
     "lm.cut_off": "leave_out", "lm.overlong_buffer": 3,
-    "lm.warm_start": "scripted", "lm.warm_streams": 3, "lm.warm_epochs": 1, "lm.warm_rate": 1.0, "lm.warm_batch": 3,
-    "slots.lam": 0.5, "eval_drawn": True,
+    "lm.warm_start": "scripted", "eval_drawn": True,
 }  # fmt: skip
 #: Refused by TokenTrainSettings itself.
-EARLIER = {"entropy": 0.1, "slots.beta": 0.1, "slots.reset_every": 3, "slots.reset_above": 0.1}
+EARLIER = {
+    "entropy": 0.1, "slots.beta": 0.1, "slots.reset_every": 3, "slots.reset_above": 0.1, "slots.lam": 0.5,
+    "lm.warm_streams": 3, "lm.warm_epochs": 1, "lm.warm_rate": 1.0, "lm.warm_batch": 3,
+}  # fmt: skip
 
 
 def changed(name, value):

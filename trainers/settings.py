@@ -19,6 +19,7 @@ from rewards.credit.registry import find
 from rewards.presets import CREDIT, PRESETS, has_scale, wrap_reward
 from trainers.reader_settings import ReaderSettings, without_unseen
 from trainers.slots.choices import Slots
+from trainers.slots.numbers import check_numbers
 
 FREE = ("updates", "eval_every", "checkpoint_every", "keep")
 """Settings of a run that may change when it is resumed; what is learnt does not hang on them."""
@@ -185,14 +186,7 @@ class TrainSettings:
         for name in ("learning_rate", "entropy"):
             if not (math.isfinite(value := getattr(self, name)) and value >= 0):
                 raise SettingsError(f"{name} must be a finite number of at least 0, got {value}")
-        # Slots that do not go together are refused here, not in the loop.
-        if self.slots.filled.regulariser == "none":
-            unread = [name for name in ("beta", "reset_every", "reset_above") if getattr(self.slots, name)]
-            if unread:
-                raise SettingsError(
-                    f'{" and ".join(unread)} would not be used, for the regulariser "none" has no reference; choose another, such '
-                    'as "kl_k3"'
-                )
+        check_numbers(self.slots)  # and that the slots go together: refused here, not in the loop
         if self.group_size < 2:
             raise SettingsError(
                 f"group_size must be at least 2, got {self.group_size}: a group of one has no advantage"

@@ -14,6 +14,8 @@ ROUNDING = ("batch", "micro_batch", "gradient_checkpointing", "device")
 """Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
 ADDED = ("overlong_buffer", *TEMPLATE_OPTIONS)
 """Settings that older runs do not know. Without a value they change nothing, so that these runs are resumed."""
+WARM = ("warm_streams", "warm_epochs", "warm_rate", "warm_batch")
+"""Settings of the warm start, which nobody reads without one."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,13 @@ class TokenTrainSettings(TrainSettings):
         super().__post_init__()
         if self.entropy:
             raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
+        if self.lm.warm_start is None:
+            unread = [name for name in WARM if getattr(self.lm, name) != getattr(LanguageModelSettings, name)]
+            if unread:
+                raise SettingsError(
+                    f"{' and '.join(unread)} would not be used without a warm start: say from whom (--warm-start scripted), or "
+                    f"leave {' and '.join(unread)} out"
+                )
         object.__setattr__(self, "env", replace(self.env, dialect=self.lm.message))
 
     def _deciding(self) -> dict[str, Any]:
