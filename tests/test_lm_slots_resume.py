@@ -1,11 +1,6 @@
 """What the slots remember of a language model's run survives a checkpoint: stored groups, pass rates, the critic."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -14,7 +9,7 @@ import torch
 pytest.importorskip("transformers")
 
 from taught_model import taught  # noqa: F401 - a fixture
-from test_lm_resume import PROGRAM, without_times
+from test_lm_resume import run_killed, without_times
 
 from trainers import checkpoint
 from trainers.slots.choices import Slots
@@ -72,18 +67,8 @@ def test_ratios_of_a_stored_group_divide_by_the_policy_that_drew_it(taught, tmp_
 def test_a_run_killed_between_storing_and_replaying_goes_on_as_if_it_had_not_been(taught, tmp_path):  # noqa: F811
     settings = replace(taught, slots=REPLAYED, updates=4, streams=1, learning_rate=3e-3)
     train(settings, tmp_path / "whole", tensorboard=False)
-    folder, kills = tmp_path / "killed", 0
+    folder = tmp_path / "killed"
     for update in (1, 2, 3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(settings.to_json()), str(folder)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        while process.poll() is None and not (folder / f"checkpoint-{update:06d}").is_dir():
-            time.sleep(0.005)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills >= 2
+        run_killed(f"after {update}", settings, folder)
     train(settings, folder, resume=True, tensorboard=False)
     assert numbers(folder) == numbers(tmp_path / "whole")
