@@ -10,6 +10,7 @@ import tyro
 
 from memenvs.errors import SettingsError
 from trainers.endpoint_options import EndpointOptions
+from trainers.judge_options import Judging, judge_flags
 from trainers.manager_options import ManagerOptions
 from trainers.run_env import NOTHING_GIVEN, EnvOptions
 
@@ -46,6 +47,7 @@ def evaluate(
     ray: str | None = None,
     endpoint: Endpoint = {},  # noqa: B006 - tyro's way of saying that nothing was given
     manager: Manager = {},  # noqa: B006 - likewise
+    judging: Judging = {},  # noqa: B006 - likewise
 ) -> None:
     """Play held-out streams with agents side by side, and write the table as JSON and CSV.
 
@@ -124,6 +126,7 @@ def evaluate(
         ray: with a suite, the Ray cluster that the workers belong to: auto, or its head's host:port.
         endpoint: how the reader is asked.
         manager: without a suite, how language models that manage a memory are asked.
+        judging: with a suite, how the judge is asked.
     """
     if suite is not None:
         from trainers.commands_suite import evaluate_suite
@@ -141,7 +144,7 @@ def evaluate(
         left = evaluate_suite(
             suite, named, controls, env, profile=profile, judge=judge, entities=entities, streams=streams, seed=seed,
             out=out or Path("runs") / suite, resume=resume == "auto", published=not no_published,
-            endpoint=endpoint, opening=opening, workers=workers, ray=ray, memory=memory,
+            endpoint=endpoint, judging=judging, opening=opening, workers=workers, ray=ray, memory=memory,
         )  # fmt: skip
         if left:
             sys.exit(STILL_OPEN)
@@ -149,6 +152,7 @@ def evaluate(
     given = {
         "profile": profile,
         "judge": judge,
+        **dict.fromkeys(judge_flags(judging), True),
         "entities": entities,
         "revision": revision,
         "chunk-tokens": chunk_tokens,

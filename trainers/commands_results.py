@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from memenvs.errors import DataError, SettingsError
+from trainers.judge_options import Judging
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +23,7 @@ def rescore(
     records: Annotated[tuple[Path, ...], tyro.conf.Positional],
     profile: tuple[str, ...] = ("all",),
     judge: str | None = None,
+    judging: Judging = {},  # noqa: B006 - tyro's way of saying that nothing was given
     entities: Path | None = None,
     examples: int = 3,
     out: Path = Path("runs/rescored"),
@@ -49,13 +51,14 @@ def rescore(
         records: files of records, or folders of evaluations (memenvs evaluate --records).
         profile: names of scoring profiles, or all.
         judge: address of an OpenAI-compatible server, with a model after "#" if it has several.
+        judging: how it is asked.
         entities: entity2id.json of MemoryAgentBench, which published profiles need for recommendations.
         examples: of disagreement, per agent and source.
         out: folder for rescored.json and rescored.csv.
     """
     from memenvs.scoring.recsys import load_entities
     from trainers.comparison import write_table
-    from trainers.judging import Verdicts, judge_for
+    from trainers.judging import judged_by
     from trainers.rescoring import chosen_profiles, disagreements, opinions, refusals, rows
     from trainers.saved import agent_names, read_records, record_files
 
@@ -67,7 +70,7 @@ def rescore(
         )
     profiles = chosen_profiles(profile)
     titles = load_entities(entities) if entities else None
-    verdicts = Verdicts(judge_for(judge, records[0])) if judge else None
+    verdicts = judged_by(judge, judging, records[0])
     files = list(dict.fromkeys(file for path in records for file in record_files(path)))
     console = _console()
     lines: list[dict[str, Any]] = []
@@ -103,6 +106,7 @@ def compare(
     b: Annotated[Path, tyro.conf.Positional],
     profile: str | None = None,
     judge: str | None = None,
+    judging: Judging = {},  # noqa: B006 - tyro's way of saying that nothing was given
     entities: Path | None = None,
     out: Path = Path("runs/compared"),
 ) -> None:
@@ -129,12 +133,13 @@ def compare(
         profile: score both again under this profile; otherwise the recorded scores count. Streams with questions that it does not
             score (it needs a judge, has no rule) are left out and counted.
         judge: with a profile, address of a model for the sources that it gives to one; verdicts are kept in A's folder.
+        judging: how it is asked.
         entities: entity2id.json of MemoryAgentBench, which published profiles need for recommendations.
         out: folder for compared.json and compared.csv.
     """
     from memenvs.scoring.recsys import load_entities
     from trainers.comparison import write_table
-    from trainers.judging import Verdicts, judge_for
+    from trainers.judging import judged_by
     from trainers.pairing import differing_settings, pair, rows
     from trainers.rescoring import RECORDED, chosen_profiles, scores_again, unscored, with_scores
     from trainers.saved import facts_of, read_records, record_files
@@ -143,7 +148,7 @@ def compare(
         raise SettingsError("compare takes one profile; memenvs rescore shows all beside each other")
     if judge and profile is None:
         raise SettingsError("a judge scores under a profile: name one, for instance --profile mab")
-    verdicts = Verdicts(judge_for(judge, a)) if judge else None
+    verdicts = judged_by(judge, judging, a)
     titles = load_entities(entities) if entities else None
     console = _console()
     lines: list[dict[str, Any]] = []

@@ -13,7 +13,8 @@ from memenvs.memory.token_counters import token_counter
 from memenvs.memory.tokens import TokenCounter
 from memenvs.scoring import PROFILES
 from trainers.endpoint_options import EndpointOptions, check_options
-from trainers.judging import Verdicts, judge_for
+from trainers.judge_options import JudgeOptions
+from trainers.judging import Verdicts, judged_by
 from trainers.reader_settings import ReaderSettings, reader_fields
 from trainers.run_env import EnvOptions
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 def evaluate_suite(
     name: str, agents: Sequence[str], controls: Sequence[str], options: EnvOptions, *, profile: str | None, judge: str | None,
     entities: Path | None, streams: int | None, seed: int, out: Path, resume: bool, published: bool,
-    endpoint: EndpointOptions, opening: Mapping[str, Any], workers: int = 0, ray: str | None = None, memory: str | None = None,
+    endpoint: EndpointOptions, judging: JudgeOptions, opening: Mapping[str, Any], workers: int = 0, ray: str | None = None,
+    memory: str | None = None,
 ) -> int:  # fmt: skip
     """Play, read, score, and write the table. Arguments as ``memenvs evaluate`` explains them.
 
@@ -52,7 +54,7 @@ def evaluate_suite(
     chosen_arms(agents, controls, suite.managers, memory)
     with alone_in(out):  # replies and verdicts are kept there too
         drop_half_written(out)
-        verdicts = Verdicts(judge_for(judge, out)) if judge else None
+        verdicts = judged_by(judge, judging, out)
         scorer = Scorer(rules, verdicts, load_entities(entities) if entities else None)
         address = options.get("reader", "extractive")
         check_options(address, endpoint)

@@ -20,6 +20,10 @@ class EndpointOptions(TypedDict, total=False):
     """Of a reader at an address: of sampling (0 if not given)."""
     max_tokens: int
     """Of a reader at an address or a local: one: longest reply."""
+    extra: str
+    """Of a reader at an address: more parameters of its requests, a JSON object such as
+    {"chat_template_kwargs": {"enable_thinking": false}}; null leaves temperature or max_tokens out, for models that refuse them. Of
+    a local: one chat_template_kwargs alone."""
     concurrency: int
     """Of a reader at an address: requests under way at a time (8 if not given)."""
     timeout: float
@@ -48,7 +52,7 @@ class EndpointOptions(TypedDict, total=False):
     """Of a local: reader: most readings that go through the model together (16 if not given)."""
 
 
-_BOTH = frozenset({"max_tokens", "templates"})
+_BOTH = frozenset({"max_tokens", "extra", "templates"})
 _LOCAL = _BOTH | {"dtype", "device", "batch"}
 _SERVED = frozenset(EndpointOptions.__annotations__) - _LOCAL | _BOTH
 

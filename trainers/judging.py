@@ -1,6 +1,6 @@
 """Verdicts of a model judge on saved predictions: asked in one batch per file of records, and kept for the next time.
 
-* `judge_for` - a judge whose verdicts are kept beside the records.
+* `judged_by` - those of the judge that a command line names, kept beside the records.
 * `case_of` - one saved answer as a judge's case.
 * `Verdicts` - the scores of judged answers.
 """
@@ -14,23 +14,29 @@ from memenvs.errors import ScorerError
 from memenvs.record import EpisodeRecord
 from memenvs.scoring import Case, Judge, JudgeError, Rubric, make_judge, rubric_for, verdicts_each
 from memenvs.scoring.longmemeval import kind_in
+from trainers.judge_options import JudgeOptions, judge_arguments
 
 KEPT = "verdicts.sqlite"
 """File of a judge's replies in the folder of an evaluation."""
 
 
-def judge_for(address: str, records: Path) -> Judge:
-    """The judge at an address; its replies are kept in `KEPT`, in the folder of the evaluation.
+def judged_by(address: str | None, options: JudgeOptions, records: Path) -> Verdicts | None:
+    """The verdicts of a judge, None where nobody judges; its replies are kept in `KEPT`, in the folder of the evaluation.
 
     Args:
-        address: see `memenvs.scoring.make_judge`.
+        address: of the judge, see `memenvs.scoring.make_judge`.
+        options: how it is asked.
         records: that folder, or a file of records in it.
 
     Raises:
-        SettingsError: no address of a judge, or its model cannot be named.
+        SettingsError: no address of a judge, its model cannot be named, or an option does not fit.
     """
+    arguments = judge_arguments(address, options)
+    if address is None:
+        return None
     folder = records if records.is_dir() else records.parent
-    return make_judge(address, cache=(folder.parent if folder.name == "records" else folder) / KEPT)
+    cache = (folder.parent if folder.name == "records" else folder) / KEPT
+    return Verdicts(make_judge(address, cache=cache, **arguments))
 
 
 def case_of(record: EpisodeRecord, index: int) -> Case:

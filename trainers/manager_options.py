@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from memenvs.errors import SettingsError
 from trainers.chat_template import template_arguments
+from trainers.extra_parameters import with_extra
 from trainers.reader_settings import REPLIES
 
 _PREFIX = "manager_"
@@ -33,6 +34,9 @@ class ManagerOptions(TypedDict, total=False):
     begin the user's message."""
     manager_max_tokens: int
     """Of endpoint: managers: longest message."""
+    manager_extra: str
+    """Of endpoint: managers: more parameters of the requests, a JSON object such as
+    {"chat_template_kwargs": {"enable_thinking": false}}; null leaves temperature or max_tokens out, for models that refuse them."""
     manager_concurrency: int
     """Of endpoint: managers: requests under way at a time, and streams played side by side (8 if not given)."""
     manager_timeout: float
@@ -88,10 +92,11 @@ def manager_arguments(name: str, options: ManagerOptions, folder: Path) -> dict[
 
     Raises:
         DataError: the chat template cannot be read.
+        SettingsError: the extra parameters do not fit.
     """
     loaded = name.startswith("lm:")
     own = {
         key.removeprefix(_PREFIX): value for key, value in options.items() if key in _BOTH or (key in _LOADED) == loaded
     }
     own |= template_arguments(own)
-    return own if loaded else {"cache": folder / REPLIES} | own
+    return own if loaded else {"cache": folder / REPLIES} | with_extra(own, "manager")

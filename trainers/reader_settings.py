@@ -6,12 +6,21 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from memenvs.reading.local_settings import PREFIX as LOCAL
 from trainers.endpoint_options import EndpointOptions, check_options, is_served
+from trainers.extra_parameters import canonical, with_extra
 
 REPLIES = "replies.sqlite"
 """File of a run's folder: what its reader replied."""
 _PREFIX = "reader_"
-CHANGE_REPLIES = ("reader", "reader_temperature", "reader_max_tokens", "reader_templates", "reader_dtype")
+CHANGE_REPLIES = (
+    "reader",
+    "reader_temperature",
+    "reader_max_tokens",
+    "reader_extra",
+    "reader_templates",
+    "reader_dtype",
+)
 """Fields that decide what is replied; the others say how and where it is asked."""
 
 
@@ -20,7 +29,8 @@ class ReaderSettings:
     """The reader, and how it is asked; what is None is as in `memenvs.endpoint.ChatSettings` and `LocalSettings`.
 
     Raises:
-        SettingsError: an option is for another kind of reader.
+        SettingsError: an option is for another kind of reader, or the extra parameters cannot be read or leave out what another
+            option gives.
     """
 
     reader: str = "extractive"
@@ -29,6 +39,10 @@ class ReaderSettings:
     """Of a reader at an address: of its sampling (0 if not given)."""
     reader_max_tokens: int | None = None
     """Of a reader at an address or a local: one: longest reply (1024 if not given)."""
+    reader_extra: str | None = None
+    """Of a reader at an address: more parameters of its requests, a JSON object such as
+    {"chat_template_kwargs": {"enable_thinking": false}}; null leaves temperature or max_tokens out, for models that refuse them. Of
+    a local: one chat_template_kwargs alone."""
     reader_concurrency: int | None = None
     """Of a reader at an address: requests under way at a time (8 if not given)."""
     reader_timeout: float | None = None
@@ -59,6 +73,9 @@ class ReaderSettings:
 
     def __post_init__(self) -> None:
         check_options(self.reader, self._given, "reader-")
+        if self.reader_extra is not None:
+            object.__setattr__(self, "reader_extra", canonical(self.reader_extra, "reader"))
+        _ = self.reader_arguments
 
     @property
     def _given(self) -> dict[str, Any]:
@@ -69,7 +86,7 @@ class ReaderSettings:
     @property
     def reader_arguments(self) -> dict[str, Any]:
         """Arguments of `memenvs.reading.make_reader` beside the reader."""
-        given = self._given
+        given = with_extra(self._given, "reader", self.reader.startswith(LOCAL))
         return given | ({"replay": given["replay"] == "on"} if "replay" in given else {})
 
     def keeping_replies(self, folder: Path) -> Self:
@@ -87,5 +104,7 @@ def reader_fields(options: EndpointOptions) -> dict[str, Any]:
 def without_unseen(env: dict[str, Any]) -> dict[str, Any]:
     """Settings of an environment as plain data, without what changes no reply: where a named model is asked, and how patiently."""
     kept = {name: value for name, value in env.items() if not name.startswith("reader") or name in CHANGE_REPLIES}
+    if kept.get("reader_extra") is None:  # runs of older versions know nothing of it
+        kept.pop("reader_extra", None)
     address, _, model = env["reader"].partition("#")
     return kept | ({"reader": f"#{model}"} if is_served(address) and model else {})
