@@ -133,7 +133,7 @@ def test_what_could_change_a_reply_changes_the_key(server, tmp_path):
         return len(server.requests)
 
     assert ask() == 1
-    assert ask(timeout=7.0, concurrency=1, price_in=1.0, patience=1.0) == 1
+    assert ask(timeout=70.0, concurrency=1, price_in=1.0, patience=1.0) == 1
     changes = [{"temperature": 0.7}, {"max_tokens": 5}, {"extra": {"seed": 1}}, {"sample": 1}, {"model": "other"}]
     assert [ask(**change) for change in changes] == [2, 3, 4, 5, 6]
     assert [ask(**change) for change in changes] == [6] * 5
@@ -240,7 +240,7 @@ def test_processes_may_make_the_file_at_the_same_moment(tmp_path):
         for child in children:
             child.start()
         for child in children:
-            child.join(60)
+            child.join(120)
         assert [results.get() for _ in children] == ["opened"] * 12
 
 
@@ -279,7 +279,7 @@ def test_a_forked_process_does_not_wait_for_what_its_parent_asks(server):
         child.start()
         server.gate.set()
         assert asking.result()[0].text == echo(asked("q"))
-    child.join(20)
+    child.join(120)
     child.kill()
     assert child.exitcode == 0
     assert results.get() == [echo(asked("q")), echo(asked("child"))]
@@ -292,7 +292,7 @@ def test_an_endpoint_works_on_in_a_forked_process(server, tmp_path):
     results = context.SimpleQueue()
     child = context.Process(target=_ask_forked, args=(model, results))
     child.start()
-    child.join(60)
+    child.join(120)
     assert child.exitcode == 0
     assert results.get() == [echo(asked("q")), echo(asked("child"))]
     assert model.complete([asked("child")])[0].text == echo(asked("child"))

@@ -154,9 +154,14 @@ READ = """
 import os, sys
 from pathlib import Path
 from memenvs.endpoint import ReplyCache
-if os.getuid() == 0:
-    os.setuid(65534)  # root may write anywhere
 cache = Path(sys.argv[1])
+if os.getuid() == 0:  # who may write anywhere
+    try:
+        os.setuid(65534)
+    except OSError as error:
+        sys.exit(f"no other user: {error}")
+    if not os.access(cache, os.R_OK):
+        sys.exit(f"no other user may read {cache}")
 assert not os.access(cache.parent, os.W_OK)
 print(ReplyCache(cache, read_only=True).get("k").text)
 """
@@ -177,6 +182,8 @@ def test_replay_needs_no_folder_that_may_be_written_to():
             )
         finally:
             folder.chmod(0o755)
+    if done.stderr.startswith("no other user"):
+        pytest.skip(done.stderr)
     assert (done.stdout, done.stderr) == ("kept\n", "")
 
 
