@@ -19,7 +19,7 @@ SMALL = ["--T", "4", "--updates", "2", "--group-size", "2", "--eval-streams", "2
 
 def run(*arguments, **keywords):
     return subprocess.run(
-        [sys.executable, "-m", "memenvs", *arguments], capture_output=True, text=True, timeout=120, **keywords
+        [sys.executable, "-m", "memenvs", *arguments], capture_output=True, text=True, timeout=600, **keywords
     )
 
 
@@ -138,7 +138,7 @@ def test_a_reward_is_found_in_the_current_directory(tmp_path):
         pytest.skip("needs the installed console script")
     done = subprocess.run(
         [script, "train", *SMALL, "--reward", "my_reward:Mine", "--out", "run"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

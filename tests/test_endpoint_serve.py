@@ -45,7 +45,7 @@ def server(folder, model):
 
         def kill(self) -> None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait()
 
     made = Server()
     made.start()
@@ -88,13 +88,16 @@ def test_an_episode_survives_its_server_being_killed_and_restarted(server):
     assert usage.unreported == 0
     assert reader.unstructured + usage.cached > 0
 
+    restart = threading.Timer(1.0, server.start)
+
     def kill_once(step: int) -> None:
         if step == 3:
             server.kill()
             # The next step's readings find nobody, and wait while this thread starts the server again.
-            threading.Timer(1.0, server.start).start()
+            restart.start()
 
-    killed, info, reader = play(server.address, 1, kill_once)
+    killed, info, reader = play(server.address, 1, kill_once, patience=600)
+    restart.join()
     assert info["failure"] is None
     assert predictions(killed) == predictions(whole)
     assert (reader.usage.requests, reader.usage.failed.total()) == (usage.requests, 0)

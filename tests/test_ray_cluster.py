@@ -23,7 +23,7 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     os.environ.update(OF_OUR_RAY)
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    started = Cluster(initialize_head=True, head_node_args={"wait": False, "num_cpus": 1, "include_dashboard": False})
     yield started
     started.shutdown()
 
@@ -31,8 +31,8 @@ def cluster():
 @pytest.fixture
 def second(cluster):
     """A second node of it, with one CPU."""
-    node = cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
+    node = cluster.add_node(wait=False, num_cpus=1)
+    cluster.wait_for_nodes(timeout=300)
     yield node
     if node in cluster.worker_nodes:
         cluster.remove_node(node)
