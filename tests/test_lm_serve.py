@@ -29,7 +29,7 @@ def served(tmp_path_factory):
     process = serve(folder, port, home / "home")
     yield folder, f"http://127.0.0.1:{port}/v1#{folder}"
     process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    process.wait()
 
 
 @pytest.mark.parametrize("dialect", ["json", "sentences", "memory-r1", "function_calls"])
