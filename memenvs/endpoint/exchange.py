@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memenvs.endpoint.replies import Message, Reply
@@ -23,6 +23,8 @@ from memenvs.endpoint.wire import Stop, Try, Wire, transport
 
 INTERRUPTED = "given up: interrupted"
 """The message of a try that its asker ended."""
+AWAY = frozenset({502, 503, 504})
+"""What a server says while it loads its model, or a gateway whose server is gone: out of reach, for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Fault:
     """Spent all the same, as `memenvs.endpoint.replies.Failure` has them."""
     completion_tokens: int = 0
     """The same."""
+    away: bool = False
+    """Whether the server is out of reach, so that patience decides and not a count of tries."""
 
 
 def exchange(
@@ -135,7 +139,7 @@ def _status(status: int, text: str, headers: Mapping[str, str], code: Any = None
     if status == 429 and code != "insufficient_quota":
         return Fault("rate_limited", said, True, retry_after(headers))
     if status >= 500:
-        return Fault("server_error", said, True, retry_after(headers))
+        return Fault("server_error", said, True, retry_after(headers), away=status in AWAY)
     return Fault("timeout" if status == 408 else "refused", said, status in (408, 409, 425))
 
 
@@ -161,7 +165,9 @@ def _reply(body: Any, shown: Shown) -> Reply | Fault:
         code = error.get("code") if isinstance(error, dict) else None
         status = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) == 3 else 0
         text = f"within a body of status 200: {shown(str(error), 500)}"
-        return _status(status, text, {}) if 400 <= status < 600 else Fault("server_error", f"an error {text}", True)
+        if 400 <= status < 600:
+            return replace(_status(status, text, {}), away=False)  # who answers is in reach
+        return Fault("server_error", f"an error {text}", True)
     try:
         choice = body["choices"][0]
         message = choice["message"]

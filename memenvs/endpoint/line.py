@@ -210,7 +210,7 @@ class Line:
             if stop.is_set():
                 # No fault of the server's.
                 return Failure(outcome.kind, INTERRUPTED)
-            if outcome.kind == "connection":
+            if outcome.away or outcome.kind == "connection":
                 # Out of reach: patience decides, and all who share this line share it. A server that is gone is found gone once.
                 if now - self._last_down > max(QUIET, settings.patience):
                     self._down_since = None

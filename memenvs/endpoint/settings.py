@@ -41,10 +41,10 @@ class ChatSettings:
     timeout: float = 120.0
     """Seconds for one try, from sending to the last byte."""
     max_retries: int = 5
-    """Further tries after a reply that was an error (429, 5xx), late, or not what was asked for."""
+    """Further tries after a reply that was an error (429, 5xx but 502 to 504), late, or not what was asked for."""
     patience: float = 120.0
-    """Seconds that a server may be out of reach, for instance while it restarts, before requests to it fail. Also the longest
-    Retry-After that is waited for."""
+    """Seconds that a server may be out of reach, or say 502, 503 or 504, for instance while it restarts and loads its model, before
+    requests to it fail. Also the longest Retry-After that is waited for."""
     concurrency: int = 8
     """Requests under way at a time, over all askers of this process."""
     requests_per_minute: int | None = None

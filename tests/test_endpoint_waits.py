@@ -1,0 +1,54 @@
+"""How long a server is waited for: one that loads its model, and one that says when to come again."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("openai")
+
+from endpoint_server import EndpointServer, asked
+from fake_clock import FakeClock
+
+from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
+
+
+@pytest.fixture
+def server():
+    with EndpointServer() as made:
+        yield made
+
+
+def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
+    return ChatEndpoint(ChatSettings(server.address, "rules", timeout=20.0, **settings), FakeClock())
+
+
+@pytest.mark.parametrize("status", ["502", "503", "504"])
+def test_a_server_that_loads_its_model_is_waited_for_as_long_as_one_that_is_gone(server, status):
+    model = endpoint(server, patience=120.0, max_retries=0)
+    server.fault_of = lambda request: status if model._clock.time < 1100 else ""
+    assert isinstance(model.complete([asked("q")])[0], Reply)
+    assert model.usage.retries == len(server.requests) - 1
+
+
+def test_a_server_that_loads_for_longer_than_patience_fails_every_request_once(server):
+    model = endpoint(server, patience=30.0, concurrency=1)
+    server.fault_of = lambda request: "503"
+    outcomes = model.complete([asked(str(n)) for n in range(9)])
+    assert {outcome.kind for outcome in outcomes} == {"server_error"}
+    assert 30 <= sum(model._clock.waits) < 38
+    assert len(server.requests) == len(model._clock.waits) + 9
+
+
+def test_an_error_of_the_server_itself_is_tried_again_by_count(server):
+    model = endpoint(server, patience=1000.0, max_retries=2)
+    server.fault_of = lambda request: "500"
+    assert isinstance(model.complete([asked("q")])[0], Failure)
+    assert len(server.requests) == 3
+
+
+def test_a_gateway_in_between_does_not_hide_an_outage(server):
+    """Refused connections and 502 are one outage."""
+    model = endpoint(server, patience=30.0, max_retries=0)
+    server.fault_of = lambda request: "drop" if len(server.requests) % 2 else "502"
+    assert isinstance(model.complete([asked("q")])[0], Failure)
+    assert 30 <= sum(model._clock.waits) < 38
