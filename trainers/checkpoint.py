@@ -128,6 +128,41 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         ) from error
 
 
+def check_made_with(checkpoint: Path, state: Mapping[str, Any], fingerprint: str, reader: str) -> None:
+    """See that a run may go on from a checkpoint.
+
+    Args:
+        checkpoint: its folder.
+        state: its facts.
+        fingerprint: of the run's settings.
+        reader: name of the run's reader.
+
+    Raises:
+        DataError: it was made with other settings, or another reader.
+    """
+    if state["fingerprint"] != fingerprint:
+        raise DataError(f"{checkpoint} was trained with other settings (see its state.json); name another folder")
+    check_reader(checkpoint, state.get("reader"), reader)
+
+
+def check_reader(checkpoint: Path | str, was: str | None, now: str) -> None:
+    """See that a checkpoint's reader is the one that answers now: settings may leave to a server which model that is.
+
+    Args:
+        checkpoint: its folder, or another name.
+        was: name of its reader; None in checkpoints of older versions, which do not say, and go on with any.
+        now: name of the reader.
+
+    Raises:
+        DataError: it is another one.
+    """
+    if was is not None and was != now:
+        raise DataError(
+            f"{checkpoint} was trained with the reader {was!r}, and {now!r} would answer now: serve that model again, or name "
+            "another folder"
+        )
+
+
 def agent_name(name: str) -> str:
     """An agent's name, in which the run of a language model becomes its newest checkpoint: ``lm:CHECKPOINT``.
 

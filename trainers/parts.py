@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from agents.candidate import CandidatePolicy, CandidateSettings, Decision
-from memenvs.errors import DataError, SettingsError
+from memenvs.errors import SettingsError
 from memenvs.reading import CachedReader, Reader
 from memenvs.version import __version__
 from trainers import checkpoint, stored
@@ -80,8 +80,8 @@ class Parts:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Facts of what settings only name."""
-        return {}
+        """Facts of what settings only name: ``reader``, whose model a server without a name in its address tells."""
+        return {"reader": self.reader.name}
 
     def _make_policy(self) -> Any:
         return CandidatePolicy(policy_settings(self.settings))
@@ -280,6 +280,7 @@ class Parts:
         state = {
             "fingerprint": self.settings.fingerprint,
             "memenvs": __version__,
+            **self.identity,
             "policy": asdict(self.policy.settings),
             "settings": self.settings.to_json(),
             "sampler": self.sampler.state(),
@@ -291,11 +292,10 @@ class Parts:
         """Go on from a checkpoint; the number of finished updates.
 
         Raises:
-            DataError: it was made with other settings.
+            DataError: it was made with other settings, or another reader.
         """
         state = checkpoint.read_state(folder)
-        if state["fingerprint"] != self.settings.fingerprint:
-            raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
+        checkpoint.check_made_with(folder, state, self.settings.fingerprint, self.reader.name)
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
         self._restore_cost(state["cost"])

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from memenvs.errors import SettingsError
+from trainers.endpoint_options import is_served
 from trainers.parts import Parts
 from trainers.ray_pool import RayPool, Shared
 from trainers.reading_costs import counts_of
@@ -112,8 +113,9 @@ class RayRollouts:
         """
         if self._weights is None or update != self._update:
             self._weights, self._update = self._pool.share(weights_of(parts.policy)), update
+        settings = _with_model(self._settings, parts.reader)
         jobs = [
-            RolloutJob(update, tuple(part), number, self._settings, self._weights)
+            RolloutJob(update, tuple(part), number, settings, self._weights)
             for part, number in bundles(streams, first, self._settings.together)
         ]
         found = {job.number: played for job, played in self._pool.run(play_job, jobs)}
@@ -195,6 +197,14 @@ def _module(policy: Any) -> torch.nn.Module:
 
 def _on_gpu(settings: TokenTrainSettings) -> bool:
     return torch.cuda.is_available() and not str(settings.lm.device).startswith("cpu")
+
+
+def _with_model(settings: TrainSettings, reader: Any) -> TrainSettings:
+    """The settings with the model's name, where this process had it from the server: workers do not ask for another one."""
+    address, _, model = settings.env.reader.partition("#")
+    if not is_served(address) or model:
+        return settings
+    return replace(settings, env=replace(settings.env, reader=f"{address}#{reader.endpoint.name}"))
 
 
 def _idle(settings: TrainSettings, workers: int, jobs: int) -> str:

@@ -41,9 +41,6 @@ from trainers.trl_episodes import Written, in_lock_step
 from trainers.trl_played import PerStep, Played, advantages, measures, rewards_of, weights
 from trainers.trl_settings import apply_to, check_settings
 
-_COSTS = "memenvs_reader_costs"
-"""Key of a checkpoint's state."""
-
 
 class MemoryGRPOTrainer(GRPOTrainer):
     """GRPOTrainer whose batches are episodes.
@@ -256,15 +253,15 @@ class MemoryGRPOTrainer(GRPOTrainer):
         self.policy.save_prompt(output_dir or str(self.args.output_dir))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """TRL's, with what the readers were asked so far in its trainer_state.json."""
+        """TRL's, with the readers' name and costs so far in its trainer_state.json."""
         kept: Any = self.state.stateful_callbacks  # a dict, whatever its annotation says
-        kept[_COSTS] = self.memory_envs.costs()
+        kept |= self.memory_envs.state()
         super()._save_checkpoint(model, trial)
 
     def _load_callback_state(self) -> None:
-        """TRL's, of a checkpoint whose state is loaded: the readers' costs go on from it."""
+        """TRL's, of a checkpoint whose state is loaded: the readers' costs go on from it; another reader is refused."""
         kept: Any = self.state.stateful_callbacks
-        self.memory_envs.restore_costs(kept.pop(_COSTS, {}))
+        self.memory_envs.restore(kept)
         super()._load_callback_state()
 
     def _log(self, played: Sequence[Played]) -> None:

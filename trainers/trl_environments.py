@@ -15,10 +15,13 @@ from accelerate.utils import gather_object
 from accelerate.utils.environment import get_int_from_env
 
 from memenvs.reading import Reader
+from trainers.checkpoint import check_reader
 from trainers.layers import share_reader
 from trainers.reading_costs import ReadingCosts, counts_of
 from trainers.tokens.settings import TokenTrainSettings
 
+_COSTS, _READER = "memenvs_reader_costs", "memenvs_reader"
+"""Keys of a checkpoint's state."""
 _PROCESSES_HERE = ("LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")
 """Variables in which torchrun, accelerate's launcher and those of MPI tell how many processes a machine has."""
 
@@ -70,9 +73,18 @@ class Environments:
             every.add(counts)
         return every.told()
 
-    def restore_costs(self, told: Mapping[str, float]) -> None:
-        """Go on from what `costs` gave in every process, when a checkpoint was made; what was asked since then does not count."""
-        self._before, self._at_restore = told, counts_of(self.reader)
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: `costs`, and the reader's name; each process must call."""
+        return {_COSTS: self.costs(), _READER: self.reader.name}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint in every process, and take what `state` gave out of its ``state``; later costs do not count.
+
+        Raises:
+            DataError: it was made with another reader.
+        """
+        check_reader("the checkpoint", state.pop(_READER, None), self.reader.name)
+        self._before, self._at_restore = state.pop(_COSTS, {}), counts_of(self.reader)
 
 
 def on_one_machine(processes: int) -> bool:

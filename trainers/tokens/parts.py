@@ -86,9 +86,9 @@ class TokenParts(Parts):
         return self.policy.lm.model
 
     @property
-    def identity(self) -> dict[str, str | None]:
-        """``model_digest`` of what was loaded (`trainers.tokens.identity`), and its ``model_revision`` where a hub told one."""
-        return {"model_digest": self._digest, "model_revision": self._revision}
+    def identity(self) -> dict[str, Any]:
+        """Also ``model_digest`` of what was loaded (`trainers.tokens.identity`) and, where a hub told one, ``model_revision``."""
+        return super().identity | {"model_digest": self._digest, "model_revision": self._revision}
 
     def _make_reference(self) -> Any:
         return Reference(self.model)
@@ -245,11 +245,10 @@ class TokenParts(Parts):
         """Go on from a checkpoint; the number of finished updates.
 
         Raises:
-            DataError: it was made with other settings, or began with another model.
+            DataError: it was made with other settings or another reader, or began with another model.
         """
         state = checkpoint.read_state(folder)
-        if state["fingerprint"] != self.settings.fingerprint:
-            raise DataError(f"{folder} was trained with other settings (see its state.json); name another folder")
+        checkpoint.check_made_with(folder, state, self.settings.fingerprint, self.reader.name)
         if (digest := state.get("model_digest")) != self._digest:
             raise DataError(
                 f"{folder} began with another model than {self.settings.lm.model!r} holds now: weights, vocabulary, or how "
