@@ -9,19 +9,47 @@ pytest.importorskip("transformers")
 from endpoint_server import EndpointServer, first_note, free_port
 
 from agents.language_model.small import SmallSettings, make_small
+from memenvs.errors import ReaderError
 from memenvs.streams import load
+from trainers.checkpoint import latest
 from trainers.cli import main
 from trainers.lock import alone_in
 from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings
-from trainers.tokens.settings import LanguageModelSettings
+from trainers.tokens.grpo import train
+from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
 
-def test_a_run_without_a_reader_fails_keeps_its_warm_start_and_goes_on(tmp_path, capsys):
-    own = LanguageModelSettings(model=str(tmp_path / "model"), message="sentences", task="", memory_tokens=0)
+def made(folder):
+    """Settings of a small model of random weights, made in ``folder``."""
+    own = LanguageModelSettings(model=str(folder), message="sentences", task="", memory_tokens=0, max_tokens=12)
     data = load("builtin", "train", T=4)
     small = SmallSettings(hidden=32, layers=1, vocabulary=400)
     make_small(own.model, [data[i] for i in range(8)], own.prompt(EnvSettings(T=4)), small)
+    return own
+
+
+def test_what_was_learnt_since_the_last_checkpoint_is_kept_where_the_reader_fails(tmp_path):
+    with EndpointServer(first_note) as server:
+        settings = TokenTrainSettings(
+            env=EnvSettings(T=4, reader=f"{server.address}#rules"), lm=made(tmp_path / "model"), updates=2, streams=1, group_size=2,
+            eval_every=9, eval_streams=1, final_streams=1, checkpoint_every=9,
+        )  # fmt: skip
+
+        def refuse_after_an_update(stage, done, total, line):
+            if stage == "updates":
+                server.fault_of = lambda request: "400"
+
+        with pytest.raises(ReaderError, match="every rollout of update 2 failed"):
+            train(settings, tmp_path / "run", progress=refuse_after_an_update, tensorboard=False)
+        assert latest(tmp_path / "run").name == "checkpoint-000001"
+        server.fault_of = None
+        train(settings, tmp_path / "run", resume=True, tensorboard=False)
+    assert [line["update"] for line in read_metrics(tmp_path / "run" / "metrics.csv")] == [0, 1, 2]
+
+
+def test_a_run_without_a_reader_fails_keeps_its_warm_start_and_goes_on(tmp_path, capsys):
+    own = made(tmp_path / "model")
     folder, nowhere = tmp_path / "run", f"http://127.0.0.1:{free_port()}/v1#rules"
     command = [
         "train", "--agent", "lm", "--model", own.model, "--message", "sentences", "--task=", "--memory-tokens", "0",

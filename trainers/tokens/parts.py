@@ -191,15 +191,15 @@ class TokenParts(Parts):
             self.reference = self._make_reference()
             self.optimiser = self._make_optimiser()
 
-    def save(self, folder: Path, update: int, unlogged: Mapping[str, float]) -> None:
+    def save(self, folder: Path, update: int, unlogged: Mapping[str, float] | None = None) -> None:
         """A checkpoint after this many updates; transformers loads the model from its folder.
 
         Args:
             folder: of the run.
             update: number of finished updates.
-            unlogged: the numbers of the last one, whose evaluation and line are still to come.
+            unlogged: the numbers of the last one, whose evaluation and line are still to come; None if it has its line.
         """
-        self.unlogged = {name: value for name, value in unlogged.items() if math.isfinite(value)}
+        self.unlogged = None if unlogged is None else {k: v for k, v in unlogged.items() if math.isfinite(v)}
         checkpoint.save(folder, update, self._kept(), self._state(), self._write, self.settings.keep)
 
     def save_logged(self, folder: Path, update: int) -> None:
