@@ -203,6 +203,9 @@ def _make_model(settings: LMDemoSettings, seed: int) -> None:
     folder = model_folder(settings, seed)
     if folder.is_dir():
         return
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of one file each
     run = run_settings(settings, seed)
     data = run.env.open("train")
     rng = np.random.default_rng([seed, 1])

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.language_model.small import SmallSettings
-from memenvs.errors import whole
+from memenvs.errors import SettingsError, whole
 from trainers.settings import EnvSettings
 from trainers.slots.choices import Slots
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 
-CURVE = 32
-"""Held-out streams of a run's own evaluations, the first ones: settings were chosen with such in view."""
 TABLE = 1000
-"""The first held-out stream of the comparison, which no run evaluates."""
+"""The first held-out stream of the comparison. A run's own evaluations have those from 0: settings were chosen by them."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class LMDemoSettings:
     warm_streams: int = 300
     """Streams that the teacher plays."""
     streams: int = 100
-    """Held-out streams of the comparison; the curves have 32 others."""
+    """Held-out streams of the comparison, and as many others of a curve's points."""
     hidden: int = 128
     """Width of the model."""
     layers: int = 4
@@ -49,6 +47,10 @@ class LMDemoSettings:
     def __post_init__(self) -> None:
         for name in ("seeds", "updates", "streams_per_update", "T", "warm_streams", "streams"):
             whole(name, getattr(self, name), 1)
+        if self.streams > TABLE:
+            raise SettingsError(
+                f"streams must be at most {TABLE}, or the comparison would have the curve's, got {self.streams}"
+            )
         whole("workers", self.workers, 0)
         model_size(self, 0)
 
@@ -78,8 +80,8 @@ def run_settings(settings: LMDemoSettings, seed: int) -> TokenTrainSettings:
         learning_rate=settings.learning_rate,
         epochs=2,
         eval_every=20,
-        eval_streams=CURVE,
-        final_streams=CURVE,
+        eval_streams=settings.streams,
+        final_streams=settings.streams,
         eval_drawn=True,
         checkpoint_every=5,
         lm=own,
