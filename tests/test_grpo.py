@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pyarrow
@@ -87,21 +86,34 @@ def test_training_updates_the_weights_and_keeps_them_finite(tmp_path):
     assert all(torch.isfinite(p).all() for p in policy.parameters())
 
 
+KILLED = """
+import os, signal, sys
+from trainers.cli import main
+from trainers.runlog import RunLog
+last, write = int(sys.argv[1]), RunLog.write
+
+def write_or_die(self, update, values):
+    write(self, update, values)
+    if update == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+RunLog.write = write_or_die
+main(sys.argv[2:])
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_run_gives_the_numbers_of_one_that_was_not(tmp_path):
-    """SIGKILL at an arbitrary moment, then --resume auto."""
+    """SIGKILL between two checkpoints, and just before one, then --resume auto."""
     options = ["--T", "4", "--group-size", "3", "--updates", "30", "--eval-every", "10", "--eval-streams", "2"]
     options += ["--final-streams", "3", "--checkpoint-every", "3"]
-    command = [sys.executable, "-m", "memenvs", "train", *options, "--resume", "auto", "--out"]
+    given = ["train", *options, "--resume", "auto", "--out"]
+    command = [sys.executable, "-m", "memenvs", *given]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, capture_output=True)
-    for kill_after in (4, 11):
-        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
-        path = tmp_path / "killed" / "metrics.csv"
-        while process.poll() is None and (not path.is_file() or path.read_text().count("\n") < kill_after):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for last in ("4", "12"):
+        killed = [sys.executable, "-c", KILLED, last, *given, str(tmp_path / "killed")]
+        assert subprocess.run(killed, env=environment, capture_output=True).returncode == -signal.SIGKILL
     subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
     a, b = load_run(tmp_path / "whole"), load_run(tmp_path / "killed")
