@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import email.utils
+import time
+
 import pytest
 
 pytest.importorskip("openai")
@@ -10,6 +13,7 @@ from endpoint_server import EndpointServer, asked
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
+from memenvs.endpoint.exchange import retry_after
 
 
 @pytest.fixture
@@ -52,3 +56,27 @@ def test_a_gateway_in_between_does_not_hide_an_outage(server):
     server.fault_of = lambda request: "drop" if len(server.requests) % 2 else "502"
     assert isinstance(model.complete([asked("q")])[0], Failure)
     assert 30 <= sum(model._clock.waits) < 38
+
+
+@pytest.mark.parametrize("after", ["0", "0.01", "-3", email.utils.formatdate(0, usegmt=True)])
+def test_a_server_that_asks_for_no_wait_is_not_asked_again_at_once(server, after):
+    model = endpoint(server, max_retries=4)
+    server.faults = [f"429 {after}"] * 4
+    assert isinstance(model.complete([asked("q")])[0], Reply)
+    assert len(model._clock.waits) == 4
+    for waited, bound in zip(model._clock.waits, (0.5, 1, 2, 4), strict=True):
+        assert bound / 2 <= waited <= bound
+
+
+def test_a_short_wait_that_is_asked_for_does_not_count_against_a_shorter_patience(server):
+    model = endpoint(server, patience=0.02, max_retries=4)
+    server.faults = ["429 0.01"] * 4
+    assert isinstance(model.complete([asked("q")])[0], Reply)
+
+
+def test_a_date_counts_from_the_servers_own_clock():
+    sent, again = (email.utils.formatdate(when, usegmt=True) for when in (1000, 1030))
+    assert retry_after({"retry-after": again, "date": sent}) == 30
+    assert retry_after({"retry-after": sent, "date": again}) == 0
+    ahead = email.utils.formatdate(time.time() + 30, usegmt=True)
+    assert 25 < retry_after({"retry-after": ahead, "date": "soon"}) <= 30

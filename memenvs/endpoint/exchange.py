@@ -144,16 +144,25 @@ def _status(status: int, text: str, headers: Mapping[str, str], code: Any = None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait, None where it does not: ``retry-after-ms``, or ``retry-after`` (seconds or a date)."""
+    """Seconds that a response asks to wait, None where it does not: ``retry-after-ms``, or ``retry-after`` (seconds or a date).
+
+    A date counts from the response's own ``date``, for the server's clock may go otherwise than ours; without one from now.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) / unit
         except ValueError:
             continue
         return max(0.0, seconds) if math.isfinite(seconds) else None
+    then = _date(headers.get("retry-after", ""))
+    now = _date(headers.get("date", ""))
+    return None if then is None else max(0.0, then - (time.time() if now is None else now))
+
+
+def _date(text: str) -> float | None:
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
-    except (TypeError, ValueError):
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -224,15 +224,16 @@ class Line:
                 over = wrong > settings.max_retries
             wait = min(FIRST_WAIT * 2.0 ** min(tries - 1, 16), LONGEST_WAIT) * (0.5 + 0.5 * self._jitter.random())
             if outcome.retry_after is not None:
-                wait = outcome.retry_after
-                over = over or wait > patience
+                # No sooner than without a word: one that says 0, or a time that is past, says nothing about the next try.
+                wait = max(wait, outcome.retry_after)
+                over = over or outcome.retry_after > patience
             if over or not outcome.again:
                 asked = "" if outcome.retry_after is None else f"; it asks to wait {outcome.retry_after:g} s"
                 tried = "1 try" if tries == 1 else f"{tries} tries"
                 said = f"{outcome.message} ({tried} at {settings.base_url}{asked})"
                 return Failure(outcome.kind, said, "", outcome.prompt_tokens, outcome.completion_tokens)
             if outcome.retry_after is not None:
-                self._limit.pause(wait)
+                self._limit.pause(outcome.retry_after)
             self.clock.wait(wait, stop)
             if stop.is_set():
                 return Failure(outcome.kind, f"{outcome.message} ({INTERRUPTED})")
