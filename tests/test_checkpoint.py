@@ -1,10 +1,11 @@
 import json
 import os
+from contextlib import contextmanager
 
 import pytest
 import torch
 
-from memenvs.errors import DataError
+from memenvs.errors import DataError, MemenvsError
 from trainers import checkpoint
 
 
@@ -45,6 +46,67 @@ def test_only_the_newest_complete_checkpoint_stays(tmp_path):
     checkpoint.save(tmp_path, 10, {"policy": policy, "optimiser": optimiser}, {})
     assert sorted(os.listdir(tmp_path)) == ["checkpoint-000010"]
     assert checkpoint.read_state(checkpoint.latest(tmp_path)) == {"update": 10}
+
+
+@pytest.fixture
+def little_room():
+    """No file may have more than 4 kB, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextmanager
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+def write_text(draft):
+    (draft / "tokenizer.json").write_text("x" * 5000)
+
+
+def write_tokenizer(draft):
+    pytest.importorskip("tokenizers")
+    from small_models import small_tokenizer
+
+    small_tokenizer().save_pretrained(draft)
+
+
+def write_nothing(draft):
+    """There is enough else to write."""
+
+
+@pytest.mark.parametrize(
+    ("width", "write"),
+    [(64, write_nothing), (3, write_text), (3, write_tokenizer)],
+    ids=["tensors", "text", "tokenizer"],
+)
+def test_a_full_disk_leaves_what_was_there(tmp_path, little_room, width, write):
+    checkpoint.save(tmp_path, 1, {}, {"fingerprint": "x"})
+    part = {"policy": torch.nn.Linear(width, width)}
+    for _ in range(2):
+        with (
+            little_room(),
+            pytest.raises(MemenvsError, match=r"checkpoint-000002.* could not be written.*--resume auto"),
+        ):
+            checkpoint.save(tmp_path, 2, part, {}, write)
+        assert os.listdir(tmp_path) == ["checkpoint-000001"]
+    checkpoint.save(tmp_path, 2, part, {}, write)
+    assert os.listdir(tmp_path) == ["checkpoint-000002"]
+    with little_room(), pytest.raises(MemenvsError, match=r"best.* could not be written"):
+        checkpoint.save_policy(tmp_path, checkpoint.BEST, {}, write_text)
+    assert os.listdir(tmp_path) == ["checkpoint-000002"]
+
+
+def test_what_killed_processes_left_goes_before_more_is_written(tmp_path):
+    (tmp_path / ".checkpoint-000003.123").mkdir()
+    seen = []
+    checkpoint.save(tmp_path, 3, {}, {}, lambda draft: seen.append(os.listdir(tmp_path)))
+    assert seen == [[f".checkpoint-000003.{os.getpid()}"]]
 
 
 def test_there_is_no_pickle_in_a_checkpoint(tmp_path):

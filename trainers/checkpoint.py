@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memenvs.errors import DataError
+from memenvs.errors import DataError, MemenvsError
 
 if TYPE_CHECKING:  # looking for a checkpoint needs no torch
     import torch
@@ -42,23 +43,25 @@ def save(
 
     Returns:
         The checkpoint's folder. It is renamed into place when complete; an older one goes only then.
+
+    Raises:
+        MemenvsError: it cannot be written, for instance because the disk is full.
     """
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{_PREFIX}*"):  # of processes that were killed: this one has the folder to itself
+        shutil.rmtree(left, ignore_errors=True)
     target = folder / f"{_PREFIX}{update:06d}"
-    draft = folder / f".{_PREFIX}{update:06d}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    for name, part in parts.items():
-        save_file(_tensors(part), draft / f"{name}.safetensors")
-    write(draft)
-    (draft / "state.json").write_text(_state_text(update, state), encoding="utf-8")
+    with _drafted(folder / f".{_PREFIX}{update:06d}.{os.getpid()}") as draft:
+        for name, part in parts.items():
+            save_file(_tensors(part), draft / f"{name}.safetensors")
+        write(draft)
+        (draft / "state.json").write_text(_state_text(update, state), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     older = sorted(other for other in _complete(folder) if other.name < target.name)
     kept = [target, *older[len(older) - min(keep - 1, len(older)) :]]
-    for other in [*folder.glob(f"{_PREFIX}*"), *folder.glob(f".{_PREFIX}*")]:
+    for other in folder.glob(f"{_PREFIX}*"):
         if other not in kept:
             shutil.rmtree(other, ignore_errors=True)
     return target
@@ -80,17 +83,39 @@ def save_policy(folder: Path, name: str, state: dict[str, Any], write: Callable[
         name: `BEST` or `TAUGHT`.
         state: JSON-able facts.
         write: puts the policy's files into the folder before it is renamed.
+
+    Raises:
+        MemenvsError: it cannot be written, for instance because the disk is full.
     """
-    target, draft, gone = folder / name, folder / f".{name}.new", folder / f".{name}.old"
-    for left in (draft, gone):
-        shutil.rmtree(left, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft)
-    (draft / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
+    target, gone = folder / name, folder / f".{name}.old"
+    shutil.rmtree(gone, ignore_errors=True)
+    with _drafted(folder / f".{name}.new") as draft:
+        write(draft)
+        (draft / "state.json").write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
     if target.is_dir():
         target.rename(gone)
     draft.rename(target)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def _drafted(draft: Path) -> Iterator[Path]:
+    """A new folder to write to, which goes again if it cannot be filled."""
+    from safetensors import SafetensorError
+
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        # What tokenizers raise has no type of its own.
+        if isinstance(error, OSError | SafetensorError) or type(error) is Exception:
+            raise MemenvsError(
+                f"{draft} could not be written: {error}. May you write there, and is the disk neither full nor read-only? What the "
+                "run's folder had before is there: make room, and go on with --resume auto"
+            ) from error
+        raise
 
 
 def latest(folder: Path) -> Path | None:
