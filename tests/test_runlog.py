@@ -1,3 +1,5 @@
+import pytest
+
 from trainers.runlog import RunLog, read_curve, read_metrics
 
 
@@ -22,6 +24,17 @@ def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):
     # Killed after update 4; the last checkpoint was after update 2.
     write(tmp_path / "killed", None, range(5))
     write(tmp_path / "killed", 2, range(3, 6))
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("left", ["1", "11,0.3333333333", "12,-", "12,3.6666666666666665,1\r"])
+def test_what_a_kill_left_of_the_last_line_is_no_line(tmp_path, left):
+    write(tmp_path / "whole", None, range(14))
+    write(tmp_path / "killed", None, range(11))
+    with (tmp_path / "killed" / "metrics.csv").open("a", newline="") as file:
+        file.write(left)
+    assert [line["update"] for line in read_metrics(tmp_path / "killed" / "metrics.csv")] == list(range(11))
+    write(tmp_path / "killed", 10, range(11, 14))
     assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 

@@ -74,9 +74,10 @@ def _text(value: float | None) -> str | int:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Lines of a ``metrics.csv`` as numbers; empty cells are left out."""
+    """Whole lines of a ``metrics.csv`` as numbers; empty cells are left out, and what a kill left of a last line."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        whole = (line for line in file if line.endswith("\n"))
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(whole)]
 
 
 def read_curve(folder: Path, column: str = "heldout/r_global") -> list[tuple[int, float]]:
