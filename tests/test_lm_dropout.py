@@ -16,8 +16,10 @@ from trainers.runlog import read_metrics
 from trainers.settings import EnvSettings
 from trainers.tokens.grpo import train
 from trainers.tokens.parts import TokenParts
+from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import LanguageModelSettings, TokenTrainSettings
 from trainers.tokens.shared_prefix import row_log_probs
+from trainers.tokens.warm_start import WarmStartSettings, warm_start
 
 
 class Letters(RewardWrapper):
@@ -77,3 +79,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(settings, tmp_path):
         {k: v for k, v in line.items() if k.startswith("train/")} for line in whole
     ]
     assert all(line["train/gradient_norm"] > 0 and line["train/log_ratio"] < 1e-5 for line in whole)
+
+
+def test_the_warm_start_has_none(settings):
+    model = TokenParts(replace(settings, lm=replace(settings.lm, lora_rank=None))).model
+    rows = [TokenRow((5, 6, 7), (8, 9, 10)), TokenRow((5, 6), (11,))]
+    with torch.no_grad():
+        log_probs = torch.cat(row_log_probs(model, rows))
+    assert warm_start(model, rows, WarmStartSettings(epochs=1)) == pytest.approx([-float(log_probs.mean())], rel=1e-5)

@@ -68,6 +68,10 @@ def evaluate(
         memenvs evaluate --agents lm:runs/lm controls --manager-temperature 1
         memenvs evaluate --agents endpoint:http://127.0.0.1:8000/v1#model controls --manager-price-in 0.5 --manager-price-out 2
 
+    A model whose chat template knows no role "system", and one that has no chat template:
+        memenvs evaluate --agents lm:path/to/model controls --manager-system off
+        memenvs evaluate --agents lm:path/to/base-model controls --manager-chat-template path/to/template.jinja
+
     Other streams, with the manager that is exact on them:
         memenvs evaluate --agents adder controls --env-id RunningSum-v0
 
@@ -136,7 +140,10 @@ def evaluate(
         named = [name for name in agents if name != "controls"]
         if manager:
             flags = " and ".join(f"--{name.replace('_', '-')}" for name in manager)
-            raise SettingsError(f"{flags} is for an evaluation without a suite; leave it out")
+            raise SettingsError(
+                f"{flags} is for an evaluation without a suite; leave it out. A suite asks lm:FOLDER as the prompt.json of "
+                "that folder says (LanguageModelPolicy.save writes it)"
+            )
         if split != "test":
             raise SettingsError(f"the suite {suite} has its own split; leave --split {split} out")
         if streams is not None and streams < 1:
