@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from memenvs.endpoint.limits import Clock
 from memenvs.endpoint.line import Line, line_to
-from memenvs.endpoint.replies import EndpointError, Failure, Message, Reply
+from memenvs.endpoint.replies import EndpointError, Failure, Message, Reply, request_key
 from memenvs.endpoint.settings import ChatSettings
 from memenvs.endpoint.usage import Usage
 from memenvs.endpoint.wire import Stop
@@ -81,6 +82,19 @@ class ChatEndpoint:
             SettingsError: no model is named, and the server lists none or several.
             EndpointError: the cache's file failed. What was answered is counted and remembered: the next call has it.
         """
+        keys = [request_key("", {}, messages) for messages in conversations]
+        # Each of them once: the rollouts of a group ask the same, and who waits for another's reply would hold a place in the pool.
+        distinct: dict[str, Sequence[Message]] = {}
+        for key, messages in zip(keys, conversations, strict=True):
+            distinct.setdefault(key, messages)
+        found = dict(zip(distinct, self._each(list(distinct.values())), strict=True))
+        for key, times in Counter(keys).items():
+            for _ in range(times - 1):
+                self.usage.count(found[key], cached=True)
+        return [found[key] for key in keys]
+
+    def _each(self, conversations: Sequence[Sequence[Message]]) -> list[Reply | Failure]:
+        """The outcomes of conversations that all differ."""
         if not conversations:
             return []
         line, stop = self._line, Stop()
