@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from agents.base import Agent
 from agents.language_model.small import make_small
+from memenvs.record import EpisodeRecord
 from memenvs.streams.types import Stream
 from trainers import checkpoint
 from trainers.comparison import CONTROLS, evaluate_control, make_control, row, show_table, write_table
-from trainers.evaluation import EpisodeScore, evaluate, evaluate_policy
+from trainers.evaluation import EpisodeScore, evaluate, evaluate_policy, mean_r_global
 from trainers.figures import learning_curves
 from trainers.lm_demo_settings import TABLE, LMDemoSettings, model_folder, model_size, run_folder, run_settings
 from trainers.lock import alone_in
@@ -24,6 +25,7 @@ from trainers.pool import in_parallel
 from trainers.provenance import facts
 from trainers.runlog import read_curve
 from trainers.runs import Run, train_all
+from trainers.settings import EnvSettings
 from trainers.statistics import Interval, bootstrap
 
 WARM, LEARNED = "warm start", "warm start + GRPO"
@@ -31,6 +33,8 @@ DRAWN = "drawn"
 """Messages are drawn as in training, at its temperature; elsewhere the model takes the most probable tokens."""
 HIDDEN = "scripted, memory hidden"
 """The teacher with what the model sees: the chunk alone."""
+LEVELS = ("scripted", HIDDEN, "random")
+"""Beside the curves, over the same streams."""
 
 
 def main(settings: LMDemoSettings) -> None:
@@ -77,21 +81,18 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
     ]
     first = runs[0].settings
     with progress_bars() as bars:
-        bar = bars.add_task("controls", total=(len(CONTROLS) + 1) * settings.streams)
-        for name in CONTROLS:
-            bars.update(bar, description=f"controls: {name.replace('_', ' ')}")
-            scores = evaluate_control(
-                name, first.env, "test", _streams(settings), None, keep=lambda record: bars.advance(bar)
-            )
-            rows.append(row(name.replace("_", " "), [scores], kind="control"))
-        bars.update(bar, description=f"controls: {HIDDEN}")
-        scores = evaluate(
-            first.env.make("test", evaluation=True),
-            _MemoryHidden(make_control("scripted", first.env)),
-            _streams(settings),
-            keep=lambda record: bars.advance(bar),
-        )
-        rows.append(row(HIDDEN, [scores], kind="control"))
+        bar = bars.add_task("controls", total=(len(CONTROLS) + 1 + len(LEVELS)) * settings.streams)
+
+        def control(name: str, streams: Sequence[int]) -> list[EpisodeScore]:
+            shown = name.replace("_", " ")
+            bars.update(bar, description=f"controls: {shown}")
+            return _control(name, first.env, streams, lambda record: bars.advance(bar))
+
+        rows += [
+            row(name.replace("_", " "), [control(name, _streams(settings))], kind="control")
+            for name in (*CONTROLS, HIDDEN)
+        ]
+        levels = {name: mean_r_global(control(name, range(settings.streams))) for name in LEVELS}
     stage("controls")
     gained, drawn_gained = _gained(before, after), _gained(drawn_before, drawn_after)
     known = facts(
@@ -104,9 +105,6 @@ def _main(settings: LMDemoSettings, runs: Sequence[Run]) -> None:
         settings=first.to_json(),
     )
     write_table(rows, known, settings.out / "table")
-    levels = {
-        entry["agent"]: entry["r_global"] for entry in rows if entry["agent"] in (WARM, HIDDEN, "scripted", "random")
-    }
     curves = {
         f"{LEARNED}, greedy": [read_curve(run.folder) for run in runs],
         f"{LEARNED}, {DRAWN}": [read_curve(run.folder, "heldout/drawn_r_global") for run in runs],
@@ -155,6 +153,15 @@ def _played(runs: Sequence[Run], settings: LMDemoSettings) -> list[list[list[Epi
             bars.advance(bar)
     every = [scores[model, drawn] for model, _, drawn, _ in jobs]
     return [every[first : first + len(runs)] for first in range(0, len(every), len(runs))]
+
+
+def _control(
+    name: str, env: EnvSettings, streams: Sequence[int], keep: Callable[[EpisodeRecord], None]
+) -> list[EpisodeScore]:
+    """Scores of a control, or of `HIDDEN`."""
+    if name != HIDDEN:
+        return evaluate_control(name, env, "test", streams, None, keep=keep)
+    return evaluate(env.make("test", evaluation=True), _MemoryHidden(make_control("scripted", env)), streams, keep=keep)
 
 
 def _play(job: tuple[Path, Any, int | None, Sequence[int]]) -> list[EpisodeScore]:
