@@ -19,7 +19,7 @@ PLAIN = TokenTrainSettings(group_size=4, lm=LanguageModelSettings(model="any"))
 OTHER = {
     "epochs": 2, "judge_model": "a:b", "eval_every": 3, "final_streams": 3, "checkpoint_every": 3, "keep": 3, "lm.device": "cuda:1",
     "lm.cut_off": "leave_out", "lm.overlong_buffer": 3,
-    "lm.warm_start": "scripted", "eval_drawn": True,
+    "lm.warm_start": "scripted", "eval_drawn": True, "mini_batch": 3, "warm_up": 2,
 }  # fmt: skip
 #: Refused by TokenTrainSettings itself.
 EARLIER = {
@@ -88,10 +88,10 @@ def test_other_things_that_cannot_be_served_are_refused():
 def test_our_settings_become_trls(tmp_path):
     slots = Slots(ratio="loop", clip_high=0.25)
     own = replace(PLAIN.lm, temperature=0.7, top_p=0.9, max_tokens=33)
-    settings = replace(PLAIN, seed=5, learning_rate=0.01, updates=7, lm=own, slots=slots)
+    settings = replace(PLAIN, seed=5, learning_rate=0.01, max_norm=0.3, updates=7, lm=own, slots=slots)
     args = arguments(tmp_path)
     apply_to(args, settings, slots.filled)
-    assert (args.seed, args.learning_rate, args.max_steps) == (5, 0.01, 7)
+    assert (args.seed, args.learning_rate, args.max_grad_norm, args.max_steps) == (5, 0.01, 0.3, 7)
     assert (args.temperature, args.top_p, args.max_completion_length) == (0.7, 0.9, 33)
     assert (1 - args.epsilon, 1 + args.epsilon_high) == pytest.approx((0.8, 1.25))
     assert not args.shuffle_dataset
@@ -117,6 +117,7 @@ def test_our_settings_become_trls(tmp_path):
         ({"steps_per_generation": 2}, "steps_per_generation is gradient_accumulation_steps"),
         ({"loss_type": "grpo"}, "choose the aggregation and the ratio in settings.slots"),
         ({"learning_rate": 1e-3}, "set learning_rate in our settings"),
+        ({"max_grad_norm": 0.5}, "set max_norm in our settings"),
         ({"temperature": 0.5, "max_steps": 9}, "set lm.temperature; max_steps=9, .*set updates"),
         ({"mask_truncated_completions": True}, "not made by TRL"),
         ({"entropy_coef": 0.1}, "in micro-batches"),

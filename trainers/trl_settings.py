@@ -27,6 +27,7 @@ SERVED: Mapping[str, str] = {
     "group_size": "equals num_generations",
     "seed": "TRL's seed, too",
     "learning_rate": "TRL's learning_rate; its schedule is lr_scheduler_type",
+    "max_norm": "TRL's max_grad_norm",
     "slots": "see slots.*",
     "lm": "see lm.*",
     **dict.fromkeys(("slots.preset", "slots.judge", "slots.mix"), "its slots are served or refused one by one"),
@@ -53,6 +54,8 @@ _NO_WARM_START = (
 )
 REFUSED: Mapping[str, str] = {
     "epochs": "the rows carry no log-probabilities of when they were drawn; one pass it is, or memenvs train --agent lm",
+    "mini_batch": "an update is one step here; memenvs train --agent lm takes several",
+    "warm_up": "say it to TRL: GRPOConfig(lr_scheduler_type='constant_with_warmup', warmup_steps=...)",
     "entropy": "the entropy bonus is the candidate policy's",
     "judge_model": "the judge is the scorer",
     "eval_every": "say it to TRL: GRPOConfig(eval_strategy='steps', eval_steps=...)",
@@ -130,6 +133,7 @@ def apply_to(args: GRPOConfig, settings: TokenTrainSettings, slots: Slots) -> No
     high = float(slots.clip_high or 0.0)
     ours: dict[str, tuple[Any, str]] = {
         "learning_rate": (settings.learning_rate, "set learning_rate in our settings"),
+        "max_grad_norm": (settings.max_norm, "set max_norm in our settings"),
         "seed": (settings.seed, "set seed in our settings"),
         "temperature": (own.temperature, "set lm.temperature"),
         "top_p": (own.top_p, "set lm.top_p"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from memenvs.errors import SettingsError
 from trainers.slots.choices import SLOTS, Slots
 
+Ways: TypeAlias = tuple[dict[str, tuple[str, ...]], ...]
+"""Combinations of slot -> values, of which one has to hold."""
 _COMPARING = tuple(name for name in SLOTS["advantage"] if name not in ("whiten", "gae"))
 """Advantages that look at baselines; the others look at no number of the group slot."""
-_PENALTY = ({"regulariser": tuple(name for name in SLOTS["regulariser"] if name != "none")},)
-_SPREAD = ({"advantage": ("zscore", "decoupled", "turn_outcome", "alpha_mix")}, {"mix": ("gdpo",)})
-READ_BY: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = {
+_PENALTY: Ways = ({"regulariser": tuple(name for name in SLOTS["regulariser"] if name != "none")},)
+_SPREAD: Ways = ({"advantage": ("zscore", "decoupled", "turn_outcome", "alpha_mix")}, {"mix": ("gdpo",)})
+READ_BY: dict[str, Ways] = {
     "clip_low": ({"ratio": ("ppo", "gspo", "decoupled")}, {"ratio": ("cispo",), "cap": ("range",)}),
     "clip_high": ({"ratio": SLOTS["ratio"]},),
     "cap": ({"ratio": ("cispo",)},),

@@ -174,7 +174,7 @@ def _train(
         line = rollout_line(drawn.groups[: drawn.fresh], len(rows)) | parts.judge_metrics()
         line |= group_line(drawn.groups, weights, drawn.masks)
         learning = perf_counter()
-        line |= parts.learn(rows) | token_line(rows) | message_line(messages)
+        line |= parts.learn(rows, update) | token_line(rows) | message_line(messages)
         learnt = perf_counter()
         parts.fit_critic(drawn.groups, weights, states, values)
         update += 1

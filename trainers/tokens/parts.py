@@ -22,17 +22,19 @@ from trainers.parts import USUAL_GROUP, Parts
 from trainers.rollout import Group
 from trainers.scaling import learning_rate_for
 from trainers.slots.regularisers import kl_of
+from trainers.slots.sampling import generator
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
 from trainers.tokens.loading import load_lm
-from trainers.tokens.optimiser import adam
+from trainers.tokens.optimiser import adam, rate_at, set_rate
 from trainers.tokens.overlong import charged
+from trainers.tokens.passes import mini_batches, passes
 from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.tokens.stored import TokenDecisions
-from trainers.tokens.update import UpdateSettings, denominators, log_prob_table, padded, update
+from trainers.tokens.update import UpdateSettings, log_prob_table, padded
 
 _REFERENCE = "reference.safetensors"
 """The reference policy within a checkpoint."""
@@ -116,10 +118,12 @@ class TokenParts(Parts):
         return [charged(group, own.max_tokens, own.overlong_buffer) for group in groups]
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
+        return adam(self.model.parameters(), self._rate)
+
+    @property
+    def _rate(self) -> float:
         rate = self.settings.learning_rate
-        if self.slots.sampler == "many":
-            rate = learning_rate_for(self.settings.group_size, rate, USUAL_GROUP)
-        return adam(self.model.parameters(), rate)
+        return learning_rate_for(self.settings.group_size, rate, USUAL_GROUP) if self.slots.sampler == "many" else rate
 
     def rows(
         self,
@@ -147,17 +151,25 @@ class TokenParts(Parts):
             if not group.failed[g] and chosen[g, t] and not (whole and decision.truncated)
         ]
 
-    def learn(self, rows: Sequence[TokenRow]) -> dict[str, float]:
+    def learn(self, rows: Sequence[TokenRow], update: int = 0) -> dict[str, float]:
         """The passes over one update's rows.
 
+        Args:
+            rows: of the update.
+            update: number of finished updates; decides the order of the rows and, in a warm-up, the learning rate.
+
         Returns:
-            What the last pass says of itself, but for ``log_ratio``, which is the first one's: a check of sampling against
-            training. ``drift`` is how far the policy has moved by then. ``kl_after``, the KL after the last step, is there where
-            a reset of the reference goes by it.
+            What the last pass says of itself (see `passes`), but for ``log_ratio``, which is the first one's: a check of sampling
+            against training. ``drift`` is how far the policy has moved by then. ``kl_after``, the KL after the last step, is there
+            where a reset of the reference goes by it.
         """
-        own = self.settings.lm
+        own, run = self.settings.lm, self.settings
         settings = UpdateSettings(
-            own.temperature, own.max_tokens, own.micro_batch, gradient_checkpointing=own.gradient_checkpointing
+            own.temperature,
+            own.max_tokens,
+            own.micro_batch,
+            run.max_norm,
+            gradient_checkpointing=own.gradient_checkpointing,
         )
         reference = proximal = None
         if not rows:
@@ -167,12 +179,21 @@ class TokenParts(Parts):
                 reference = log_prob_table(self.model, rows, settings)
         if self.slots.ratio == "decoupled":
             proximal = log_prob_table(self.model, rows, settings)
-        old = denominators(rows)
-        passes = [
-            update(self.model, self.optimiser, rows, self.slots, settings, reference, proximal, old)
-            for _ in range(self.settings.epochs)
+        plan = [
+            mini_batches(rows, run.mini_batch, generator(run.seed, update, f"mini-batches of pass {number}"))
+            for number in range(run.epochs)
         ]
-        line = passes[-1] | {"log_ratio": passes[0]["log_ratio"]}
+        line = passes(
+            self.model,
+            self.optimiser,
+            rows,
+            self.slots,
+            settings,
+            plan,
+            reference,
+            proximal,
+            lambda share: set_rate(self.optimiser, rate_at(self._rate, run.warm_up, update, share)),
+        )
         if self.resets.above is not None and reference is not None:
             mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
             new = log_prob_table(self.model, rows, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ ROUNDING = ("batch", "micro_batch", "gradient_checkpointing", "device")
 """Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
 ADDED = ("overlong_buffer", *TEMPLATE_OPTIONS)
 """Settings that older runs do not know. Without a value they change nothing, so that these runs are resumed."""
+STEPS = ("mini_batch", "warm_up", "max_norm")
+"""Settings of a run that older ones do not know either; at their defaults they change nothing."""
 WARM = ("warm_streams", "warm_epochs", "warm_rate", "warm_batch")
 """Settings of the warm start, which nobody reads without one."""
 
@@ -127,6 +130,13 @@ class TokenTrainSettings(TrainSettings):
     """Passes over one update's rows."""
     entropy: float = 0.0
     """Not for language models: must be 0."""
+    mini_batch: int | None = None
+    """Rows of a step of the optimiser: a pass takes one step for each part of so many of the update's rows (messages), or one for
+    all of them if not given."""
+    warm_up: int = 0
+    """Updates over whose steps the learning rate rises from 0 to learning_rate in a straight line."""
+    max_norm: float = 1.0
+    """Of the gradient of a step; longer ones are cut to it."""
     checkpoint_every: int = 5
     """Updates between two checkpoints; an update takes minutes."""
     eval_drawn: bool = False
@@ -138,6 +148,13 @@ class TokenTrainSettings(TrainSettings):
         super().__post_init__()
         if self.entropy:
             raise SettingsError("the entropy bonus is the candidate policy's; for a language model leave it 0")
+        if self.mini_batch is not None:
+            whole("mini_batch", self.mini_batch, 1)
+        whole("warm_up", self.warm_up, 0)
+        if not 0 < self.max_norm < math.inf:
+            raise SettingsError(
+                f"max_norm must be a finite number above 0, got {self.max_norm}; a large one cuts nothing"
+            )
         if self.lm.warm_start is None:
             unread = [name for name in WARM if getattr(self.lm, name) != getattr(LanguageModelSettings, name)]
             if unread:
@@ -150,7 +167,10 @@ class TokenTrainSettings(TrainSettings):
     def _deciding(self) -> dict[str, Any]:
         kept = super()._deciding()
         left_out = {name for name in ADDED if kept["lm"][name] is None}.union(ROUNDING)
-        return kept | {"lm": {name: value for name, value in kept["lm"].items() if name not in left_out}}
+        usual = {name for name in STEPS if kept[name] == getattr(TokenTrainSettings, name)}
+        return {name: value for name, value in kept.items() if name not in usual} | {
+            "lm": {name: value for name, value in kept["lm"].items() if name not in left_out}
+        }
 
     @property
     def together(self) -> int:

@@ -49,13 +49,19 @@ class TokenObjective:
         settings: see `UpdateSettings`.
         old: (N, L) what the ratios divide by, see `denominators`; NaN is filled in from the first pass over a row. As recorded in
             the rows if not given.
+        measures: what the micro-batches are added to; new ones if not given.
 
     Raises:
         SettingsError: a row has no log-probabilities of when it was drawn, or a number of the slots is out of range.
     """
 
     def __init__(
-        self, slots: Slots, rows: Sequence[TokenRow], settings: UpdateSettings, old: Tensor | None = None
+        self,
+        slots: Slots,
+        rows: Sequence[TokenRow],
+        settings: UpdateSettings,
+        old: Tensor | None = None,
+        measures: PassMeasures | None = None,
     ) -> None:
         if missing := sum(not row.old for row in rows):
             raise SettingsError(f"{missing} of {len(rows)} rows lack the log-probabilities of when they were drawn")
@@ -66,7 +72,7 @@ class TokenObjective:
         self.mask = padded([torch.ones(len(row.completion), dtype=torch.bool) for row in rows])
         self.recorded = padded([torch.tensor(row.old) for row in rows])
         self.old = self.recorded if old is None else old
-        self.measures = PassMeasures()
+        self.measures = PassMeasures() if measures is None else measures
         """Of the micro-batches so far."""
         self.advantages = torch.tensor([[row.advantage] for row in rows], dtype=torch.float32)
         streams = torch.tensor([row.stream for row in rows], dtype=torch.int64)
@@ -111,6 +117,7 @@ def update(
     reference: Tensor | None = None,
     proximal: Tensor | None = None,
     old: Tensor | None = None,
+    measures: PassMeasures | None = None,
 ) -> dict[str, float]:
     """One step of the optimiser.
 
@@ -120,15 +127,16 @@ def update(
         rows: with advantages and log-probabilities; at least one.
         slots: filled; ratio, regulariser and aggregation are read.
         settings: see `UpdateSettings`.
-        reference, proximal, old: see `TokenObjective`.
+        reference, proximal, old, measures: see `TokenObjective`.
 
     Returns:
         ``loss``; means over tokens of |log new - log old|: ``log_ratio`` with old as recorded when the token was drawn, 0 up to
         rounding in the first step after sampling, and ``drift`` with what the ratio divides by; ``clip_share``, of tokens whose
         ratio lies outside the clip range; ``kl``, the mean k3 estimate of KL(policy || reference), where there is one;
-        ``gradient_norm`` before it was cut. All are of the policy before the step.
+        ``gradient_norm`` before it was cut. All are of the policy before the step; with ``measures``, the means are over all steps
+        that were added to them.
     """
-    objective = TokenObjective(slots, rows, settings, old)
+    objective = TokenObjective(slots, rows, settings, old, measures)
     optimiser.zero_grad()
     loss = 0.0
     # Without a penalty a row of advantage 0 adds nothing but its tokens to what the others are divided by.
