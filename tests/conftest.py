@@ -19,8 +19,9 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ |= {"COLUMNS": "80", "HF_HUB_OFFLINE": "1"}
 
-# A slow machine fails no property.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A slow machine fails no property, and every run has the same examples. To look for new ones: --hypothesis-profile=search
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any machine", settings.get_profile("search"), derandomize=True)
 settings.load_profile("any machine")
 
 SHARED = Path(os.environ.get("MEMENVS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
