@@ -1,5 +1,6 @@
 """Jobs over processes."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -95,3 +96,38 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     while any(map(runs, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(runs, workers))
+
+
+INTERRUPTED = SLEEPERS.replace(
+    'if __name__ == "__main__":',
+    'if __name__ == "__main__":\n    signal.signal(signal.SIGINT, signal.default_int_handler)',
+).replace("import os, time", "import os, signal, time")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+def test_ctrl_c_ends_jobs_that_are_under_way(tmp_path):
+    script = tmp_path / "sleepers.py"
+    script.write_text(INTERRUPTED)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    ) as parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(signal.SIGINT)
+        try:
+            _, told = parent.communicate(timeout=300)
+        finally:
+            parent.kill()
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    assert parent.returncode == -signal.SIGINT
+    assert not any(map(runs, workers))
+
+
+def test_leaving_the_loop_ends_jobs_that_are_under_way():
+    for job, _ in in_parallel(time.sleep, [0, 1000], workers=2):
+        assert job == 0
+        break
+    assert not multiprocessing.active_children()

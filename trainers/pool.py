@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,6 +15,10 @@ from memenvs.errors import MemenvsError, whole
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+KILLED = (
+    "process was killed, perhaps for want of memory; what was finished is kept, and the same command goes on from there"
+)
+"""What is said where one is gone."""
 
 
 def in_parallel(
@@ -32,7 +37,7 @@ def in_parallel(
 
     Yields:
         Each job with its result, in the order in which they are finished. What a job raises is raised here, and no further job is
-        started then.
+        started then. Ctrl-C, or leaving the loop, ends the processes at once.
 
     Raises:
         SettingsError: fewer than 0 workers.
@@ -47,7 +52,8 @@ def in_parallel(
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=spawn, initializer=end_with_parent)
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=spawn, initializer=_begin)
     try:
         pending: dict[Future[Result], Job] = {pool.submit(work, job): job for job in jobs}
         while pending:
@@ -56,10 +62,12 @@ def in_parallel(
                 yield pending.pop(future), future.result()
             idle()
     except BrokenProcessPool as error:
-        raise MemenvsError(
-            "a worker process was killed, perhaps for want of memory; what was finished is kept, and the same command goes on "
-            "from there"
-        ) from error
+        raise MemenvsError(f"a worker {KILLED}") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        # Nobody waits for what is under way, which may take hours; kept is what was finished.
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
     finally:
         # A job that fails, or Ctrl-C, must not wait for all the jobs behind it.
         pool.shutdown(cancel_futures=True)
@@ -67,6 +75,12 @@ def in_parallel(
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def _begin() -> None:
+    """In a worker: Ctrl-C, which a terminal sends to all processes, is for the one that started them; it ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def end_with_parent() -> None:
