@@ -1,10 +1,14 @@
 """Many runs: each is trained once, and its cost is kept."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 
-from memenvs.errors import DataError
+from memenvs.errors import DataError, MemenvsError
+from trainers import runs as runs_module
 from trainers.grpo import train
 from trainers.runs import Run, finished, read_scores, seconds, train_all
 from trainers.settings import EnvSettings, TrainSettings
@@ -23,6 +27,21 @@ def test_runs_are_trained_once_and_keep_their_cost(tmp_path, capsys):
     assert seconds(tmp_path / "a") == spent
     assert [s.r_global for s in read_scores(tmp_path / "a")] == [s.r_global for s in read_scores(tmp_path / "b")]
     assert len(read_scores(tmp_path / "b")) == 3
+
+
+def test_a_killed_process_of_the_progress_is_an_error_with_a_way_on(tmp_path, monkeypatch):
+    def after_a_kill(work, jobs, workers, idle):
+        (manager,) = multiprocessing.active_children()
+        os.kill(manager.pid, signal.SIGKILL)
+        manager.join()
+        with pytest.raises(MemenvsError, match="the progress process was killed"):
+            work(jobs[0])  # as in a worker
+        idle()
+        yield
+
+    monkeypatch.setattr(runs_module, "in_parallel", after_a_kill)
+    with pytest.raises(MemenvsError, match="the progress process was killed.*the same command goes on"):
+        train_all([Run("outcome", TINY, tmp_path)], workers=2)
 
 
 def test_a_cut_off_cost_is_counted_from_anew(tmp_path):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.managers import SyncManager
 from pathlib import Path
 from typing import Any
 
-from memenvs.errors import DataError
+from memenvs.errors import DataError, MemenvsError
 from trainers.evaluation import EpisodeScore
-from trainers.pool import end_with_parent, in_parallel
+from trainers.pool import KILLED, end_with_parent, in_parallel
 from trainers.run_bars import Told
 from trainers.settings import TrainSettings
 
@@ -50,6 +50,7 @@ def train_all(runs: Sequence[Run], workers: int = 0) -> list[dict[str, float]]:
     Raises:
         DataError: a folder holds a run of other settings.
         SettingsError: fewer than 0 workers.
+        MemenvsError: a process was killed.
     """
     from trainers.progress import bars as progress_bars
     from trainers.run_bars import RunBars
@@ -65,18 +66,34 @@ def train_all(runs: Sequence[Run], workers: int = 0) -> list[dict[str, float]]:
 
         if workers != 1:
             manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
-            manager.start(end_with_parent)
-            queue = held.enter_context(manager).Queue()
-            tell = queue.put
+            with _queue_there():
+                manager.start(end_with_parent)
+                queue = held.enter_context(manager).Queue()
+            tell = partial(_put, queue)
 
             def show() -> None:
-                while not queue.empty():
-                    shown.hear(queue.get())
+                with _queue_there():
+                    while not queue.empty():
+                        shown.hear(queue.get())
 
         for (number, _), _ in in_parallel(partial(_train, tell=tell), todo, workers, show):
             show()
             shown.end(number)
     return [shown.seconds.get(number, {}) for number in range(len(runs))]
+
+
+def _put(queue: Any, told: Told) -> None:
+    with _queue_there():
+        queue.put(told)
+
+
+@contextmanager
+def _queue_there() -> Iterator[None]:
+    """Say so where the process that holds the queue of progress is gone."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise MemenvsError(f"the progress {KILLED}") from error
 
 
 def _train(job: tuple[int, Run], tell: Callable[[Told], None]) -> None:
