@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Union
+from typing import IO, Annotated, Any, Union
 
 from memenvs.errors import MemenvsError, SettingsError, did_you_mean
 
@@ -25,6 +26,9 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; errors raised on purpose are shown without a traceback."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who started us, as with >&-
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
     try:
         import tyro  # noqa: F401
     except ImportError:
@@ -44,10 +48,11 @@ def main(arguments: list[str] | None = None) -> None:
         _run(commands.COMMANDS, given, "memenvs", DESCRIPTION)
     except (MemenvsError, GymnasiumError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    except BrokenPipeError:
-        # The reader of our output (head, less) is gone; say nothing to it.
-        sys.stderr.close()
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _unread(sys.stdout):
+            # The reader of our output (head, less) is gone; say nothing to it.
+            sys.stderr.close()
+            return
         if error.filename is None and error.errno not in _DISK:
             raise
         place = f"{error.filename}: " if error.filename is not None else ""
@@ -58,6 +63,22 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _unread(output: IO[str]) -> bool:
+    """Whether nobody is left who could read what is written to it."""
+    try:
+        output.flush()
+        number = output.fileno()
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # no file, or closed
+        return False
+    if not hasattr(select, "poll"):
+        return False
+    asked = select.poll()
+    asked.register(number, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
 
 
 def _run(known: Mapping[str, Any], given: list[str], prog: str, description: str) -> None:
