@@ -25,9 +25,9 @@ def train_lm(
 
     A model of a hub with adapters in half precision, a reader behind a server, data that memenvs data chunk-questions has written:
         memenvs train --agent lm --model Qwen/Qwen3-4B --reader http://127.0.0.1:8000/v1 --data path/to/train-questions.parquet \
-            --streams 8 --updates 355 --question-share 0.2 --k 20 --max-operations 6 --max-item-tokens 128 --max-tokens 2048 \
-            --learning-rate 1e-5 --dtype bfloat16 --lora-rank 16 --batch 32 --micro-batch 1 --gradient-checkpointing \
-            --checkpoint-every 1
+            --streams 32 --updates 85 --mini-batch 32 --warm-up 4 --question-share 0.2 --k 20 --max-operations 6 \
+            --max-item-tokens 128 --max-tokens 2048 --learning-rate 1e-5 --dtype bfloat16 --lora-rank 16 --batch 32 \
+            --gradient-checkpointing --checkpoint-every 1
 
     All weights, in float32:
         memenvs train --agent lm --model path/to/model --learning-rate 1e-6
