@@ -82,21 +82,21 @@ def without_times(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rank", "slots", "kills"),
+    ("rank", "slots", "steps", "kills"),
     [
-        (None, Slots(regulariser="kl_k3", beta=0.5, reset_every=2), ("before 0", "after 0", "after 2")),
-        (2, Slots(regulariser="kl_k3", beta=0.5, reset_above=1e-6), ("after 1",)),
+        (None, Slots(regulariser="kl_k3", beta=0.5, reset_every=2), {}, ("before 0", "after 0", "after 2")),
+        (2, Slots(regulariser="kl_k3", beta=0.5, reset_above=1e-6), {"mini_batch": 7, "warm_up": 2}, ("after 1",)),
     ],
     ids=["weights", "adapters"],
 )
-def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_path, rank, slots, kills):
+def test_a_run_killed_at_any_point_goes_on_as_if_it_had_not_been(settings, tmp_path, rank, slots, steps, kills):
     if rank is not None:  # adapters cannot teach a random model to write; they begin with one that can
         train(replace(settings, updates=1, learning_rate=0.0), tmp_path / "taught", tensorboard=False)
         own = replace(
             settings.lm, model=str(latest(tmp_path / "taught")), lora_rank=rank, warm_streams=2, warm_epochs=1
         )
         settings = replace(settings, lm=replace(own, warm_rate=1e-3))
-    settings = replace(settings, slots=slots)
+    settings = replace(settings, slots=slots, **steps)
     _, whole = train(settings, tmp_path / "whole", tensorboard=False)
     lines = without_times(tmp_path / "whole")
     assert all(line["train/gradient_norm"] for line in lines[1:])  # there is something to go wrong
