@@ -25,6 +25,8 @@ INTERRUPTED = "given up: interrupted"
 """The message of a try that its asker ended."""
 AWAY = frozenset({502, 503, 504})
 """What a server says while it loads its model, or a gateway whose server is gone: out of reach, for a time."""
+MOST_TOKENS = 2**53
+"""Of one request: a report of more is none, and cannot be added up exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +77,32 @@ def _whole(wire: Wire, send: Callable[[], Any], timeout: float, stop: Stop, read
     """What ``read`` makes of the JSON that comes back, or a `Fault`."""
     import openai
 
-    fault, parts = None, []
+    fault, body = None, bytearray()
     with wire.within(timeout, stop) as now:
         try:
             with send() as response:
-                parts.extend(response.iter_bytes())
+                for part in response.iter_bytes():
+                    body += part
         except openai.APIStatusError as error:
             if not now.cut:
                 text = wire.shown(error.response.text.strip(), 500) or "without a text"
                 fault = _status(error.status_code, text, error.response.headers, error.code)
-        # While a body is read the transport's own errors come through.
-        except (openai.APIConnectionError, transport().HTTPError) as error:
+        except UnicodeEncodeError as error:
+            places = "the model's name, extra, OPENAI_ORG_ID and OPENAI_PROJECT_ID"
+            return Fault("connection", f"the request cannot be written ({error.reason}); see {places}", False)
+        except Exception as error:
+            # While a body is read the transport's own errors come through, and whatever else the client stumbles over in it.
+            if now.response is None and not isinstance(error, (openai.APIConnectionError, transport().HTTPError)):
+                raise
             if "ConnectTimeout" in type(error.__cause__).__name__ and not stop.is_set():
                 # Its time may be that of the whole try.
                 return Fault("connection", "no connection could be made in time", True)
             fault = None if now.cut else _broken(error, now, timeout, wire.shown)
-        except UnicodeEncodeError as error:
-            places = "the model's name, extra, OPENAI_ORG_ID and OPENAI_PROJECT_ID"
-            return Fault("connection", f"the request cannot be written ({error.reason}); see {places}", False)
     if now.cut:
         # A cut may also look like the end of a body.
         return _cut(now, timeout, stop)
     if fault is not None:
         return fault
-    body = b"".join(parts)
     try:
         return read(json.loads(body), wire.shown)
     except (ValueError, RecursionError):
@@ -186,7 +190,9 @@ def _reply(body: Any, shown: Shown) -> Reply | Fault:
     # A report that is none makes the reply no worse.
     spent = body["usage"] if isinstance(body.get("usage"), dict) else {}
     tokens = [spent.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in tokens)
+    prompt, completion = (
+        n if isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS else None for n in tokens
+    )
     if isinstance(text, list):
         text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
     if isinstance(message.get("tool_calls"), list) and message["tool_calls"]:

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from memenvs.errors import SettingsError, did_you_mean, whole
 
+LONGEST = 1e6
+"""Most seconds of a time-out and of patience; sockets and locks cannot wait for ever."""
+
 
 @dataclass(frozen=True)
 class ChatSettings:
@@ -78,6 +81,8 @@ class ChatSettings:
                 whole(name, getattr(self, name), 1, " or None")
         for name in ("timeout", "patience"):
             _number(name, getattr(self, name), above=name == "timeout")
+            if getattr(self, name) > LONGEST:
+                raise SettingsError(f"{name} must be at most {LONGEST:,.0f} seconds, got {getattr(self, name)!r}")
         for name in ("temperature", "price_in", "price_out"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name))

@@ -129,6 +129,8 @@ class Wire:
         request.extensions["trace"] = self._trace
 
     def _answered(self, response: Any) -> None:
+        # The client decodes the text of an error as its Content-Type says, which may name no encoding of text.
+        response.encoding = "utf-8"
         if self._now is not None and not response.has_redirect_location:
             self._now.response = response
 
