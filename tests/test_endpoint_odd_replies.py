@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 
 pytest.importorskip("openai")
 
-from endpoint_server import EndpointServer, asked, completion
+from endpoint_server import EndpointServer, asked, completion, echo
 from fake_clock import FakeClock
 
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
+from memenvs.endpoint.exchange import LARGEST
 from memenvs.errors import SettingsError
 from trainers.suites.costs import usage_of
 
@@ -57,6 +61,19 @@ def test_a_count_of_tokens_that_nobody_could_write_is_none(server, monkeypatch, 
         assert usage_of(model)["prompt_tokens"] == 0
         assert usage_of(model)["completion_tokens"] == 2**53
         assert model.usage.unreported == (kind is Reply)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_reply_of_any_size_is_read_to_a_bound_and_not_asked_for_again(server, monkeypatch, packed):
+    body = json.dumps(completion("a" * LARGEST)).encode()
+    headers = {"Content-Encoding": "gzip"} if packed else None
+    replies(server, monkeypatch, 200, gzip.compress(body, 1) if packed else body, headers)
+    model = endpoint(server)
+    (failure,) = model.complete([asked("x")])
+    assert (failure.kind, len(server.requests)) == ("bad_body", 1)
+    assert "larger than 16 MB" in failure.message
+    monkeypatch.undo()
+    assert model.complete([asked("x")]) == [Reply(echo(asked("x")), "stop", 10, 3)]
 
 
 def test_the_longest_time_that_may_be_set_can_be_waited_for(server):

@@ -25,6 +25,8 @@ INTERRUPTED = "given up: interrupted"
 """The message of a try that its asker ended."""
 AWAY = frozenset({502, 503, 504})
 """What a server says while it loads its model, or a gateway whose server is gone: out of reach, for a time."""
+LARGEST = 16 * 2**20
+"""Bytes of a reply, unpacked: what is larger is none, and is not read to its end."""
 MOST_TOKENS = 2**53
 """Of one request: a report of more is none, and cannot be added up exactly."""
 
@@ -83,6 +85,8 @@ def _whole(wire: Wire, send: Callable[[], Any], timeout: float, stop: Stop, read
             with send() as response:
                 for part in response.iter_bytes():
                     body += part
+                    if len(body) > LARGEST:
+                        return Fault("bad_body", f"the reply is larger than {LARGEST >> 20} MB", False)
         except openai.APIStatusError as error:
             if not now.cut:
                 text = wire.shown(error.response.text.strip(), 500) or "without a text"
