@@ -219,6 +219,7 @@ class TrainSettings:
         if self.reads_chunks and not any(chunk.questions for stream in first for chunk in stream.chunks):
             warnings.warn(
                 f"{self.env.source} has no chunk questions: the chunk reward is 0 at every step of every rollout. "
+                "memenvs data chunk-questions writes some into a file; "
                 'chunk_questions_from="evidence" asks global questions early, where the evidence of each is known.',
                 stacklevel=2,
             )
