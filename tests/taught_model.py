@@ -37,3 +37,10 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Any:
     policy, _ = train(replace(settings, lm=warm, learning_rate=0.0), folder / "run", tensorboard=False)
     policy.lm.model.save_pretrained(folder / "bare")
     return settings
+
+
+def without_warm_start(own: Any, **others: Any) -> Any:
+    """Settings of a model that begins as it is, with other values of what is named."""
+    from trainers.tokens.settings import WARM, LanguageModelSettings
+
+    return replace(own, warm_start=None, **{name: getattr(LanguageModelSettings, name) for name in WARM} | others)

@@ -10,6 +10,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("openai")
 
 from endpoint_server import EndpointServer, first_note
+from taught_model import without_warm_start
 
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.streams import load
@@ -39,7 +40,7 @@ def settings(tmp_path_factory):
         env=ENV, lm=own, updates=1, group_size=3, learning_rate=0.0, eval_streams=1, final_streams=1
     )
     train(taught, folder / "run", tensorboard=False)
-    own = replace(own, model=str(latest(folder / "run")), warm_start=None)
+    own = without_warm_start(own, model=str(latest(folder / "run")))
     return replace(taught, lm=own, learning_rate=1e-2)
 
 

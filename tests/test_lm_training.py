@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 
 pytest.importorskip("transformers")
 
+from taught_model import without_warm_start
+
 from agents.base import View, make_agent
 from agents.language_model.policy import Decision, load_policy
 from agents.language_model.sampling import Sample
@@ -105,7 +107,7 @@ def test_the_teachers_messages_are_read_as_it_meant_them(model):
 
 
 def test_adapters_alone_are_trained_and_the_reference_is_the_model_without_them(settings, tmp_path):
-    own = replace(settings.lm, lora_rank=2, warm_start=None)
+    own = without_warm_start(settings.lm, lora_rank=2)
     settings = replace(settings, lm=own, updates=2, slots=Slots(regulariser="kl_k3", beta=0.1))
     parts = TokenParts(settings)
     trained = [name for name, parameter in parts.model.named_parameters() if parameter.requires_grad]
@@ -148,7 +150,7 @@ def test_a_teacher_names_no_item_that_the_prompt_hides(model):
 def test_samplers_that_are_not_refused_run(settings, sampler, tmp_path):
     settings = replace(
         settings,
-        lm=replace(settings.lm, warm_start=None),
+        lm=without_warm_start(settings.lm),
         updates=1,
         pool=4,
         slots=Slots(sampler=sampler),
@@ -161,7 +163,7 @@ def test_samplers_that_are_not_refused_run(settings, sampler, tmp_path):
 def test_half_precision_is_for_adapters_and_adapters_are_not_trained_upon(settings, tmp_path):
     with pytest.raises(SettingsError, match="lora_rank"):
         replace(settings.lm, dtype="bfloat16")
-    adapted = replace(settings, lm=replace(settings.lm, lora_rank=2, warm_start=None), updates=1)
+    adapted = replace(settings, lm=without_warm_start(settings.lm, lora_rank=2), updates=1)
     train(adapted, tmp_path / "first", tensorboard=False)
     folder = next((tmp_path / "first").glob("checkpoint-*"))
     with pytest.raises(SettingsError, match="merge"):
@@ -202,7 +204,7 @@ def test_another_model_at_the_same_path_is_not_resumed(settings, model, tmp_path
     (other := tmp_path / "model").mkdir()
     for file in model.iterdir():
         (other / file.name).write_bytes(file.read_bytes())
-    settings = replace(settings, lm=replace(settings.lm, model=str(other), warm_start=None), updates=1)
+    settings = replace(settings, lm=without_warm_start(settings.lm, model=str(other)), updates=1)
     train(settings, tmp_path / "run", tensorboard=False)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
     weights = load_file(other / "model.safetensors")
@@ -229,7 +231,7 @@ def test_chunks_beyond_the_models_context_are_found_before_anything_is_written(s
 
 
 def test_a_refused_resume_changes_nothing(settings, tmp_path):
-    settings = replace(settings, lm=replace(settings.lm, warm_start=None), updates=1)
+    settings = replace(settings, lm=without_warm_start(settings.lm), updates=1)
     train(settings, tmp_path, tensorboard=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     with pytest.raises(DataError, match="other settings"):
