@@ -74,7 +74,10 @@ def test_the_newest_checkpoints_and_the_best_policy_stay(taught, tmp_path):  # n
 
 def test_a_better_policy_takes_the_place_of_the_best_one(tmp_path):
     for number in (1, 2):
-        checkpoint.save_policy(tmp_path, checkpoint.BEST, {"update": number}, lambda draft: (draft / f"weights-{number}").touch())  # noqa: B023
+        name = f"weights-{number}"
+        checkpoint.save_policy(
+            tmp_path, checkpoint.BEST, {"update": number}, lambda draft, name=name: (draft / name).touch()
+        )
     assert sorted(os.listdir(tmp_path)) == ["best"]
     assert sorted(os.listdir(tmp_path / "best")) == ["state.json", "weights-2"]
     (tmp_path / ".best.new").mkdir()  # what a kill leaves
