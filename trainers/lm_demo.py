@@ -167,11 +167,13 @@ def _control(
 def _play(job: tuple[Path, Any, int | None, Sequence[int]]) -> list[EpisodeScore]:
     """One model on held-out streams, in a process of its own."""
     import torch
+    from transformers.utils import logging
 
     from agents.language_model.policy import load_policy
     from trainers.grpo import EVALUATED_TOGETHER
 
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
     folder, settings, drawn, streams = job
     envs = settings.make_heldouts(min(EVALUATED_TOGETHER, len(streams)))
     policy = load_policy(folder, settings.lm.batch, temperature=settings.lm.temperature)
