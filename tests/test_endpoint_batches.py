@@ -14,12 +14,6 @@ from fake_clock import FakeClock
 from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
 
 
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
-
-
 def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
     return ChatEndpoint(ChatSettings(server.address, "rules", timeout=20.0, **settings), FakeClock())
 
@@ -27,7 +21,7 @@ def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
 def test_equal_requests_hold_no_place_while_others_could_be_sent(server):
     four = threading.Barrier(4)
     # Nobody is answered before four different requests are at the server.
-    server.answer = lambda messages: (four.wait(10), echo(messages))[1]
+    server.answer = lambda messages: (four.wait(100), echo(messages))[1]
     model = endpoint(server, concurrency=4, patience=0, max_retries=0)
     texts = ["a"] * 5 + ["b"] * 5 + ["c", "d", "a"]
     outcomes = model.complete([asked(text) for text in texts])

@@ -18,12 +18,6 @@ from memenvs.errors import SettingsError
 from trainers.suites.costs import usage_of
 
 
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
-
-
 def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
     return ChatEndpoint(ChatSettings(server.address, "rules", **({"timeout": 20.0} | settings)), FakeClock())
 

@@ -16,12 +16,6 @@ from memenvs.endpoint import ChatEndpoint, ChatSettings, Failure, Reply
 from memenvs.endpoint.exchange import retry_after
 
 
-@pytest.fixture
-def server():
-    with EndpointServer() as made:
-        yield made
-
-
 def endpoint(server: EndpointServer, **settings: object) -> ChatEndpoint:
     return ChatEndpoint(ChatSettings(server.address, "rules", timeout=20.0, **settings), FakeClock())
 
