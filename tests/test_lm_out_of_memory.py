@@ -18,11 +18,11 @@ from trainers.tokens.parts import TokenParts
 def test_a_run_out_of_memory_names_what_helps_and_goes_on_with_it(taught, tmp_path, monkeypatch):  # noqa: F811
     learn = TokenParts.learn
 
-    def full(parts, rows):
+    def full(parts, *given):
         """As a GPU whose memory holds two rows."""
         if parts.settings.lm.micro_batch > 2:
             raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
-        return learn(parts, rows)
+        return learn(parts, *given)
 
     monkeypatch.setattr(TokenParts, "learn", full)
     told = r"--micro-batch below 8 or --gradient-checkpointing; .* a --batch below 64\. .*--resume auto .*2\.00 GiB"

@@ -237,7 +237,7 @@ def test_training_plays_the_streams_of_our_loop_and_moves_the_model(settings, tm
 
 
 def test_failed_rollouts_teach_nothing_and_end_nothing(settings, tmp_path):
-    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path, max_grad_norm=0.0))
+    trainer = MemoryGRPOTrainer(settings, arguments(tmp_path))
     inputs = [{"seed": 3}] * 4
     for env in trainer.memory_envs.training[:2]:
         env.unwrapped.reader = FailingReader()
