@@ -320,3 +320,25 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_other_published_formats_are_not_asked_about(shared):
     with pytest.raises(DataError, match="column chunks"):
         tasks(shared / "data/rebuilt_memoryagentbench_schema/data/Conflict_Resolution-00000-of-00001.parquet")
+
+
+def test_drafts_in_a_models_thoughts_are_neither_questions_nor_answers():
+    pytest.importorskip("openai")
+    from endpoint_server import EndpointServer
+
+    from trainers.data_build.endpoint import EndpointSettings, ReplyError, ask_chunk, connect
+
+    pair = {"question": "Where did Marie Curie discover polonium?", "answer": "Paris"}
+
+    def reply(messages):
+        if "Each question asks" in messages[0]["content"]:
+            return f'<think>[{{"question": "Who?", "answer": "Old boats"}}]</think>{json.dumps([pair])}'
+        return '<think>["Rome"]</think>["Paris"]' if FACTS in messages[0]["content"] else '[""]'
+
+    with EndpointServer(reply) as server:
+        settings = EndpointSettings(server.address, "a", "b", per_chunk=2, rounds=1, extra='{"seed": 5}')
+        assert ask_chunk(connect(settings), settings, FACTS, "squad") == [pair]
+        assert {request["seed"] for request in server.requests} == {5}
+        server.answer = lambda messages: '<think>[{"question": "Who?"'
+        with pytest.raises(ReplyError, match="ends within its thoughts"):
+            ask_chunk(connect(settings), settings, FACTS, "squad")

@@ -97,6 +97,15 @@ def test_they_decide_replies_and_a_run_without_them_is_as_it_was_before_there_we
     assert given("{}") == base.fingerprint
 
 
+def test_what_is_left_out_now_is_not_taken_from_a_run(tmp_path):
+    state = tmp_path / "checkpoint-000001" / "state.json"
+    state.parent.mkdir(parents=True)
+    settings = TrainSettings(env=EnvSettings(reader=SERVED, reader_max_tokens=256, reader_temperature=0.1))
+    state.write_text(json.dumps({"settings": settings.to_json()}))
+    found = env_for([tmp_path], {}, {"extra": '{"max_tokens": null}'})
+    assert (found.reader_max_tokens, found.reader_temperature) == (None, 0.1)
+
+
 def test_runs_whose_readers_got_others_are_not_one_table(tmp_path):
     runs = []
     for number, extra in enumerate((QUIET, None)):

@@ -58,3 +58,21 @@ except SettingsError as error:
     done = run(BLOCK + code)
     assert done.stdout.startswith("False\n"), done.stderr
     assert "needs torch and transformers: pip install -e '.[train,lm]'" in done.stdout
+
+
+def test_other_runs_need_no_transformers(tmp_path):
+    """`make demo` installs none."""
+    code = """
+import sys
+from pathlib import Path
+from trainers.runs import Run, train_all
+from trainers.settings import EnvSettings, TrainSettings
+settings = TrainSettings(env=EnvSettings(T=4), updates=1, group_size=2, streams=1, eval_streams=1, final_streams=1)
+train_all([Run("a", settings, Path(sys.argv[1]))], workers=1)
+print((Path(sys.argv[1]) / "result.json").is_file())
+"""
+    block = BLOCK.replace('("torch", "transformers")', '("transformers",)')
+    done = subprocess.run(
+        [sys.executable, "-c", block + code, str(tmp_path)], capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout.split()[-1:] == ["True"], done.stderr

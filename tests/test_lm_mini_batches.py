@@ -160,6 +160,6 @@ def test_numbers_of_steps_out_of_range_are_refused(given):
 
 
 def test_runs_that_knew_nothing_of_these_settings_go_on():
-    assert RUN.fingerprint == "b23e6e9b6c90d045"  # as of commit 3947d91
+    assert RUN.fingerprint == "967d323e2f18d6f3"  # as of commit d5edc6c
     for given in ({"mini_batch": 32}, {"warm_up": 4}, {"max_norm": 0.5}):
         assert replace(RUN, **given).fingerprint != RUN.fingerprint

@@ -180,8 +180,9 @@ def play(env: Environment = EnvSettings(), split: str = "train", stream: int = 0
 def demo(settings: Demo = DemoSettings()) -> None:
     """Train the same policy with every reward on the same builtin streams; print one table next to every control.
 
-    The table of the README:
+    A shorter form of the README's table, and that table:
         memenvs demo
+        memenvs demo --arms all --seeds 4 --updates 160
 
     A quick look, two minutes:
         memenvs demo --seeds 1 --updates 20 --arms ablation --out runs/quick

@@ -126,6 +126,7 @@ def chunk_questions(
     timeout: float = 120.0,
     give_up: int = 20,
     patience: float = 60.0,
+    extra: str = "{}",
 ) -> None:
     """Ask verified questions on every chunk of a parquet file in the Memalpha schema, for the step reward.
 
@@ -146,10 +147,13 @@ def chunk_questions(
         per_chunk: verified questions wanted for a chunk.
         rounds: how often the generator is asked about a chunk.
         concurrency: chunks in work at a time.
-        max_retries: of a request, after 429, 5xx, late replies and such that are none.
+        max_retries: of a request, after 429, 5xx (but 502 to 504), late replies and such that are none.
         timeout: seconds for a request.
         give_up: the run ends after so many failed chunks one after the other.
-        patience: seconds that the server may be out of reach, for instance while it restarts, before requests fail.
+        patience: seconds that the server may be out of reach, or say 502 to 504, for instance while it restarts, before requests
+            fail.
+        extra: more parameters of every request, as JSON: '{"chat_template_kwargs": {"enable_thinking": false}}' switches thoughts
+            off that cost time and tokens.
     """
     from rich.console import Console
 
@@ -162,8 +166,8 @@ def chunk_questions(
         raise SettingsError(f"--out must be another file than {path}")
     console = Console(width=None if sys.stdout.isatty() else 160)
     if not endpoint:
-        if generator or verifier:
-            raise SettingsError("--generator and --verifier need --endpoint, the address where they are")
+        if generator or verifier or extra != "{}":
+            raise SettingsError("--generator, --verifier and --extra need --endpoint, the address where the models are")
         found = tasks(path)
         asked = by_rules(found, per_chunk)
         report = {"generator": "rules", "verifier": "extractive", "chunks": len(found), "per_chunk": per_chunk}
@@ -173,7 +177,17 @@ def chunk_questions(
         from trainers.progress import bars as progress_bars
 
         settings = EndpointSettings(
-            endpoint, generator, verifier, per_chunk, rounds, concurrency, max_retries, timeout, give_up, patience
+            endpoint,
+            generator,
+            verifier,
+            per_chunk,
+            rounds,
+            concurrency,
+            max_retries,
+            timeout,
+            give_up,
+            patience,
+            extra,
         )
         models = connect(settings)
         found = tasks(path)

@@ -62,13 +62,23 @@ def with_extra(given: Mapping[str, Any], whose: str, local: bool = False) -> dic
             what = ", ".join(strange) or f"{TEMPLATE} that is no object"
             raise SettingsError(f"extra parameters of a local: {whose} are {TEMPLATE}, an object, alone; got {what}")
         return others | extra
-    dropped = [name for name in LEFT_OUT if name in extra and extra[name] is None]
+    dropped = left_out(given.get("extra", "{}"))
     if both := [name for name in dropped if name in others]:
         raise SettingsError(
-            f"extra parameters of the {whose} leave out {' and '.join(both)} (null), which is given as well; give one of the two"
+            f"extra parameters of the {whose} leave out {' and '.join(both)} (null), which is given as well; give one of the two "
+            "(what a run was trained with counts; --extra '{}' takes none of its extra parameters)"
         )
     sent = {name: value for name, value in extra.items() if name not in dropped}
     return others | dict.fromkeys(dropped) | ({"extra": sent} if sent else {})
+
+
+def left_out(extra: str) -> list[str]:
+    """Those of `LEFT_OUT` that are null in extra parameters; none where these are no JSON object."""
+    try:
+        found = json.loads(extra)
+    except (ValueError, RecursionError):
+        return []
+    return [name for name in LEFT_OUT if isinstance(found, dict) and name in found and found[name] is None]
 
 
 def _refused(constant: str) -> None:

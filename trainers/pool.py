@@ -64,7 +64,7 @@ def in_parallel(
     except BrokenProcessPool as error:
         raise MemenvsError(f"a worker {KILLED}") from error
     except (KeyboardInterrupt, GeneratorExit):
-        # Nobody waits for what is under way, which may take hours; kept is what was finished.
+        # Nobody waits for what is under way, which may take hours; kept is what was handed over.
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise

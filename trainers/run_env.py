@@ -15,6 +15,7 @@ from memenvs.errors import DataError, SettingsError
 from memenvs.streams.sources import GENERATED
 from trainers import checkpoint
 from trainers.endpoint_options import EndpointOptions, check_options, is_served
+from trainers.extra_parameters import left_out
 from trainers.reader_settings import CHANGE_REPLIES, REPLIES, ReaderSettings, reader_fields
 from trainers.settings import EnvSettings
 
@@ -101,6 +102,8 @@ def env_for(
             chosen.setdefault(name, next(iter(values.values())))
     if "reader" not in options:
         chosen |= _as_asked(trained, asking)
+        for name in left_out(asking.get("extra", "{}")):  # not taken from the runs either
+            chosen.pop(f"reader_{name}", None)
     check_options(chosen.get("reader", ReaderSettings.reader), asking)
     return EnvSettings(**chosen | reader_fields(asking))
 

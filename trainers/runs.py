@@ -113,12 +113,13 @@ def _train(job: tuple[int, Run], tell: Callable[[Told], None]) -> None:
     import torch
 
     from trainers.grpo import train
-    from trainers.tokens.grpo import train as train_tokens
     from trainers.tokens.settings import TokenTrainSettings
 
     torch.set_num_threads(1)
     say("opening", 0, 1, {})
     if isinstance(run.settings, TokenTrainSettings):
+        from trainers.tokens.grpo import train as train_tokens  # needs transformers, which other runs do without
+
         train_tokens(run.settings, run.folder, resume=True, progress=say, tensorboard=False)
     else:
         updates = run.settings.updates

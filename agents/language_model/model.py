@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.language_model.prompt import Prompt
 from agents.language_model.spoken import THINK, THOUGHT
-from memenvs.errors import SettingsError, did_you_mean
+from memenvs.errors import DataError, SettingsError, did_you_mean
 from memenvs.reading.local_loading import load_model
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -47,6 +47,11 @@ class CausalLM:
                 f"the tokenizer of {name!r} has no chat template (or several); give one, for instance that of the family's "
                 "instruction-tuned model: a file of its Jinja text with --chat-template (memenvs evaluate: "
                 "--manager-chat-template), or the text as chat_template=... in Python"
+            )
+        if not tokenizer("a word")["input_ids"]:
+            raise DataError(
+                f"the tokenizer of {name!r} makes no tokens of a text: its files are missing beside the weights; save the "
+                "tokenizer into the same folder"
             )
         if getattr(model, "_is_stateful", False):
             raise SettingsError(

@@ -23,6 +23,7 @@ from memenvs.scoring.profiles import score
 from memenvs.streams.builders.chunk_questions import normal
 from trainers.data_build.asked import Questions
 from trainers.data_build.json_lists import json_lists
+from trainers.extra_parameters import canonical, with_extra
 
 _GENERATE = """Below is a text. Write {number} questions that somebody who remembers this text can answer and nobody else.
 Each question asks for one thing that the text says, can be understood without the text, and has a short answer in the words of
@@ -58,15 +59,18 @@ class EndpointSettings:
     concurrency: int = 8
     """Chunks in work at a time."""
     max_retries: int = 3
-    """Of a request, after 429, 5xx, late replies and such that are none."""
+    """Of a request, after 429, 5xx (but 502 to 504), late replies and such that are none."""
     timeout: float = 120.0
     """Seconds for a request."""
     give_up: int = 20
     """A run ends after so many failed chunks one after the other."""
     patience: float = 60.0
     """Seconds that the server may be out of reach before requests fail."""
+    extra: str = "{}"
+    """More parameters of every request, as JSON: see `trainers.extra_parameters`."""
 
     def __post_init__(self) -> None:
+        canonical(self.extra, "models")
         for name, least in (("per_chunk", 1), ("rounds", 1), ("concurrency", 1), ("max_retries", 0), ("give_up", 1)):
             whole(name, getattr(self, name), least)
         for name in ("endpoint", "generator", "verifier"):
@@ -137,11 +141,11 @@ def connect(settings: EndpointSettings) -> Models:
             ChatSettings(
                 settings.endpoint,
                 name,
-                max_tokens=None,
                 timeout=settings.timeout,
                 max_retries=settings.max_retries,
                 patience=settings.patience,
                 concurrency=settings.concurrency,
+                **{"max_tokens": None} | with_extra({"extra": settings.extra}, "models"),
             ),
             Clock(),
         )
@@ -150,11 +154,13 @@ def connect(settings: EndpointSettings) -> Models:
 
 
 def _complete(model: ChatEndpoint, prompt: str) -> str:
-    """The reply's text; raises `ReplyError`."""
+    """The reply's text without thoughts, whose drafts are no answers; raises `ReplyError`."""
     (reply,) = model.complete([[{"role": "user", "content": prompt}]])
     if isinstance(reply, Failure):
         raise ReplyError(f"{model.name}: {reply}")
-    return reply.text
+    if "<think>" in reply.text and "</think>" not in reply.text:
+        raise ReplyError(f"{model.name}: the reply ends within its thoughts; switch thinking off (--extra)")
+    return reply.text.rpartition("</think>")[2]
 
 
 def ask_chunk(models: Models, settings: EndpointSettings, text: str, source: str) -> Questions:

@@ -18,6 +18,7 @@ from typing import Any
 from memenvs.errors import DataError, ScorerError, SettingsError
 from trainers.data_build.asked import Questions, Task
 from trainers.data_build.endpoint import EndpointSettings, Models, ReplyError, Spent, ask_chunk
+from trainers.extra_parameters import canonical
 
 _DECIDING = ("endpoint", "generator", "verifier", "per_chunk", "rounds")
 """Settings that a resumed run must share."""
@@ -114,6 +115,8 @@ def run(
         DataError: a line in them is broken.
     """
     deciding = {name: getattr(settings, name) for name in _DECIDING}
+    if (extra := canonical(settings.extra, "models")) is not None:
+        deciding["extra"] = extra
     done = Ledger(out.with_suffix(".progress.jsonl"), deciding)
     failed = Ledger(out.with_suffix(".failures.jsonl"), deciding)
     outcome = Outcome()

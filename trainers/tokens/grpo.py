@@ -22,7 +22,7 @@ from trainers.grpo import EVALUATED_TOGETHER
 from trainers.layers import share_reader
 from trainers.lock import alone_in
 from trainers.ray_rollouts import rollouts_by
-from trainers.run_folder import draw, heldout_line, open_run, rollout_line, write_result
+from trainers.run_folder import check_heldout, draw, heldout_line, open_run, rollout_line, write_result
 from trainers.runlog import RunLog, read_metrics
 from trainers.runs import START
 from trainers.tokens.context import check_run
@@ -126,10 +126,10 @@ def _train(
     clock = RunLog(folder, TIMES, finished, tensorboard, "timing.csv")
     written = RolloutFile(folder, finished)
     if finished is None:
-        parts.warm = _warm_start(parts, progress)
-        if parts.warm:
+        warm = _warm_start(parts, progress)
+        if warm:
             parts.save_taught(folder)
-        parts.save(folder, 0, parts.warm)  # whatever becomes of the evaluation, the model need not learn this again
+        parts.save(folder, 0, warm)  # whatever becomes of the evaluation, the model need not learn this again
     update = finished or 0
     best = max(map(_sound, read_metrics(folder / "metrics.csv")), default=-inf)
 
@@ -153,6 +153,8 @@ def _train(
         final = scores[: settings.final_streams], drawn[: settings.final_streams]
         if update == 0:
             write_result(settings, folder, heldout[0], final[0], parts, 0, None, START, final[1])
+        if last:
+            check_heldout(final[0])  # before the line: a resumed run evaluates again
         log.write(update, line | parts.cost())
         return final if last else ([], [])
 

@@ -1,4 +1,4 @@
-"""A GPU whose memory is full ends a run with the settings that help, all of which a resumed run may change."""
+"""A GPU whose memory is full ends a run with the settings that help, first those that a resumed run may change."""
 
 from __future__ import annotations
 
@@ -24,9 +24,16 @@ def out_of_memory_told(own: LanguageModelSettings) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        checkpointing = "" if own.gradient_checkpointing else " or --gradient-checkpointing"
+        training = [f"a --micro-batch below {own.micro_batch}"] if own.micro_batch > 1 else []
+        training += [] if own.gradient_checkpointing else ["--gradient-checkpointing"]
+        drawing = [f"a --batch below {own.batch}"] if own.batch > 1 else []
+        free = [
+            f"where the model {what}, {' or '.join(ways)}"
+            for what, ways in (("was trained", training), ("drew messages", drawing))
+            if ways
+        ]
+        goes_on = f"{'; '.join(free)}: the same command with these and --resume auto goes on from the last checkpoint. "
         raise MemenvsError(
-            f"the GPU's memory is full. Where the model was trained, take a --micro-batch below {own.micro_batch}{checkpointing}; "
-            f"where it drew messages, a --batch below {own.batch}. The same command with these and --resume auto goes on from the "
-            f"last checkpoint: {error}"
+            f"the GPU's memory is full. {goes_on[:1].upper() + goes_on[1:] if free else ''}Otherwise another run: --lora-rank, a "
+            f"smaller --max-tokens or --memory-tokens, shorter chunks: {error}"
         ) from error

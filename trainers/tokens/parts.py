@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from trainers.tokens.loading import load_lm
 from trainers.tokens.optimiser import adam, rate_at, set_rate
 from trainers.tokens.overlong import charged
 from trainers.tokens.passes import mini_batches, passes
+from trainers.tokens.recompute import checkpointed
 from trainers.tokens.reference import Reference
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
@@ -54,8 +54,6 @@ class TokenParts(Parts):
     settings: TokenTrainSettings
     policy: LanguageModelPolicy
     reference: Reference | None
-    warm: Mapping[str, float] = MappingProxyType({})
-    """What the warm start said of itself."""
     unlogged: Mapping[str, float] | None = None
     """The numbers of the last update, while its evaluation and its line are still to come."""
 
@@ -70,10 +68,14 @@ class TokenParts(Parts):
         lm = load_lm(own, own.device)
         if getattr(lm.model, "peft_config", None):
             raise SettingsError(
-                f"{own.model} holds adapters, and training would begin without them: merge them first, "
-                "peft.AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload().save_pretrained(another)"
+                f"{own.model} holds adapters, and training would begin without them: merge them first, policy = "
+                "agents.language_model.load_policy(folder); policy.lm.model = policy.lm.model.merge_and_unload(); "
+                "policy.save(another)"
             )
         self._digest, self._revision = model_digest(lm), getattr(lm.model.config, "_commit_hash", None)
+        if own.gradient_checkpointing:
+            with checkpointed(lm.model):  # a model that cannot is refused now, and not after the first rollouts
+                pass
         if own.lora_rank is not None:
             lm.model = adapted(lm.model, own.lora_rank)
         sampling = SamplingSettings(own.temperature, own.top_p, own.max_tokens)
@@ -229,7 +231,7 @@ class TokenParts(Parts):
         checkpoint.save_state(folder, update, self._state())
 
     def _state(self) -> dict[str, Any]:
-        more = {"cost": self.cost(), "warm": dict(self.warm), "unlogged": self.unlogged}
+        more = {"cost": self.cost(), "unlogged": self.unlogged}
         return self._facts() | {"sampler": self.sampler.state()} | more
 
     def save_best(self, folder: Path, update: int, r_global: float) -> None:
@@ -280,8 +282,8 @@ class TokenParts(Parts):
             self.reference.load(folder / _REFERENCE)
         checkpoint.load(folder, self._kept())
         self.sampler.restore(state["sampler"])
-        self.warm = state.get("warm", {})
-        self.unlogged = state.get("unlogged")
+        # Older checkpoints do not say; that of update 0 came before its evaluation, too.
+        self.unlogged = state.get("unlogged", state.get("warm") if state["update"] == 0 else None)
         self._restore_cost(state["cost"])
         return int(state["update"])
 

@@ -18,8 +18,8 @@ from trainers.tokens.update import UpdateSettings, denominators, log_prob_table,
 def mini_batches(rows: Sequence[TokenRow], most: int | None, rng: np.random.Generator) -> list[list[int]]:
     """Rows of each step of a pass, each row once.
 
-    Steps of the rollouts come in a drawn order, and the rows of one stream and step stay together: they are compared with each
-    other, and what their prompts share is read once.
+    Steps of the rollouts come in a drawn order, and the rows of one stream and step follow each other, so that few of these groups
+    are cut by the end of a mini-batch: what their prompts share is read once.
 
     Args:
         rows: of one update.

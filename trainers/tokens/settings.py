@@ -15,7 +15,7 @@ ROUNDING = ("batch", "micro_batch", "gradient_checkpointing", "device")
 """Settings that move the numbers by rounding alone; a resumed run may have others, for instance on a smaller GPU."""
 ADDED = ("overlong_buffer", *TEMPLATE_OPTIONS)
 """Settings that older runs do not know. Without a value they change nothing, so that these runs are resumed."""
-STEPS = ("mini_batch", "warm_up", "max_norm")
+STEPS = ("mini_batch", "warm_up", "max_norm", "eval_drawn")
 """Settings of a run that older ones do not know either; at their defaults they change nothing."""
 WARM = ("warm_streams", "warm_epochs", "warm_rate", "warm_batch")
 """Settings of the warm start, which nobody reads without one."""

@@ -193,7 +193,8 @@ def clipped_norm(parameters: Iterable[torch.nn.Parameter], most: float) -> float
         raise MemenvsError(
             "the gradient is not finite (an infinite reward, or weights that overflow); the last checkpoint is untouched. A run "
             "is resumed with its own settings, so begin another one, in another folder (--out): with a smaller --learning-rate "
-            "(in a warm start, --warm-rate) or --dtype float32; with the last checkpoint as its --model it keeps what was learnt"
+            "(in a warm start, --warm-rate) or --dtype float32; with the last checkpoint (adapters: merged) as its --model it "
+            "keeps what was learnt"
         ) from error
 
 
