@@ -1,12 +1,14 @@
 """A language model's run whose reader is away: exit code, what is kept, and going on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("transformers")
 
 from endpoint_server import EndpointServer, first_note, free_port
+from taught_model import taught  # noqa: F401
 
 from agents.language_model.small import SmallSettings, make_small
 from memenvs.errors import ReaderError
@@ -46,6 +48,24 @@ def test_what_was_learnt_since_the_last_checkpoint_is_kept_where_the_reader_fail
         server.fault_of = None
         train(settings, tmp_path / "run", resume=True, tensorboard=False)
     assert [line["update"] for line in read_metrics(tmp_path / "run" / "metrics.csv")] == [0, 1, 2]
+
+
+def test_a_last_evaluation_that_failed_is_made_again(taught, tmp_path):  # noqa: F811
+    folder = tmp_path / "run"
+    with EndpointServer(first_note) as server:
+        settings = replace(
+            taught, env=replace(taught.env, reader=f"{server.address}#rules"), eval_streams=3, final_streams=3
+        )
+        # The checkpoint is there before the evaluation.
+        server.fault_of = lambda request: "400" if (folder / "checkpoint-000001").is_dir() else ""
+        with pytest.raises(ReaderError, match="all 3 held-out"), pytest.warns(UserWarning, match="all 3 held-out"):
+            train(settings, folder, tensorboard=False)
+        assert [line["update"] for line in read_metrics(folder / "metrics.csv")] == [0]
+        server.fault_of = None
+        train(settings, folder, resume=True, tensorboard=False)
+    ended = read_metrics(folder / "metrics.csv")[1]
+    assert (ended["update"], ended["heldout/failures"]) == (1, 0)
+    assert ended["heldout/r_global"] == json.loads((folder / "result.json").read_text())["r_global"]
 
 
 def test_a_run_without_a_reader_fails_keeps_its_warm_start_and_goes_on(tmp_path, capsys):
