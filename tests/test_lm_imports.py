@@ -76,3 +76,15 @@ print((Path(sys.argv[1]) / "result.json").is_file())
         [sys.executable, "-c", block + code, str(tmp_path)], capture_output=True, text=True, timeout=600
     )
     assert done.stdout.split()[-1:] == ["True"], done.stderr
+
+
+@pytest.mark.parametrize("command", [["train", "--agent", "lm", "--model", "any"], ["demo-lm"]], ids=str)
+def test_commands_name_what_is_missing(command, tmp_path):
+    code = "import sys; from trainers.cli import main; main(sys.argv[1:])"
+    block = BLOCK.replace('("torch", "transformers")', '("transformers",)')
+    given = [*command, "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", block + code, *given], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "SettingsError: training a language model needs torch and transformers: pip install -e '.[train,lm]'"
+    )

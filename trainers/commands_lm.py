@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from memenvs.errors import SettingsError
 from trainers.lm_demo_settings import LMDemoSettings
 from trainers.tokens.settings import TokenTrainSettings
 
@@ -60,6 +61,8 @@ def train_lm(
     from trainers.progress import bars as progress_bars
     from trainers.runs import read_result
     from trainers.statistics import bootstrap
+
+    _check_extra()
     from trainers.tokens.grpo import train as run
     from trainers.workers import Workers
 
@@ -100,6 +103,17 @@ def demo_lm(settings: Demo = LMDemoSettings()) -> None:
     Args:
         settings: its size.
     """
+    _check_extra()
     from trainers.lm_demo import main
 
     main(settings)
+
+
+def _check_extra() -> None:
+    """See that language models can be trained here."""
+    try:
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "training a language model needs torch and transformers: pip install -e '.[train,lm]'"
+        ) from error
