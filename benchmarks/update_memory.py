@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from trainers.tokens.parts import adapted
+from trainers.tokens.loading import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.shared_prefix import row_log_probs
 
@@ -84,15 +84,20 @@ def masks(rows: int, shared: int, own: int, completion: int) -> int:
     return rows * (looking_back + completion * (shared + own + completion))
 
 
-def main() -> None:
-    """Count, fit, tell."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def arguments(about: str) -> argparse.Namespace:
+    """The command line of a script whose docstring is ``about``: a model, and the tokens of a micro-batch."""
+    parser = argparse.ArgumentParser(description=about.split("\n")[0])
     parser.add_argument("--size", choices=SIZES, default="4B")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--lora-rank", type=int, default=16, help="0 trains all weights")
     for name, value in (("shared", 4096), ("own", 512), ("completion", 256), ("micro-batch", 1)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Count, fit, tell."""
+    given = arguments(__doc__)
     torch.set_num_threads(1)
     rank = given.lora_rank or None
     dtype = getattr(torch, given.dtype)

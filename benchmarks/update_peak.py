@@ -10,7 +10,6 @@ kept for the backward pass, for any size and by kind of token: update_memory.py.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import weakref
 from pathlib import Path
@@ -22,11 +21,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, Qwen3Config, masking_utils
-from update_memory import COMMON, SIZES
+from update_memory import COMMON, SIZES, arguments
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from trainers.tokens.parts import adapted
+from trainers.tokens.loading import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.shared_prefix import row_log_probs
 
@@ -97,13 +96,7 @@ def measured(model: torch.nn.Module, rows: list[TokenRow], checkpointing: bool) 
 
 def main() -> None:
     """Count, tell."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--size", choices=SIZES, default="4B")
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--lora-rank", type=int, default=16, help="0 trains all weights")
-    for name, value in (("shared", 4096), ("own", 512), ("completion", 256), ("micro-batch", 1)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args()
+    given = arguments(__doc__)
     start = (1,) * given.shared
     rows = [
         TokenRow((*start, 2 + g, *(1,) * (given.own - 1)), (1,) * given.completion) for g in range(given.micro_batch)

@@ -14,8 +14,8 @@ from agents.language_model.model import CausalLM
 from memenvs.memory import MemoryItem
 from memenvs.reading import Reading, make_reader
 from trainers.slots.choices import Slots
+from trainers.tokens.loading import adapted
 from trainers.tokens.optimiser import adam
-from trainers.tokens.parts import adapted
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.update import UpdateSettings, log_prob_table, update
 from trainers.tokens.warm_start import WarmStartSettings, warm_start

@@ -6,7 +6,7 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from agents.language_model import cpu_linear  # noqa: E402
-from trainers.tokens.parts import adapted  # noqa: E402
+from trainers.tokens.loading import adapted  # noqa: E402
 from trainers.tokens.rows import TokenRow  # noqa: E402
 from trainers.tokens.shared_prefix import row_log_probs  # noqa: E402
 

@@ -10,7 +10,7 @@ pytest.importorskip("peft")
 
 from memenvs.errors import DataError  # noqa: E402
 from trainers.slots.choices import Slots  # noqa: E402
-from trainers.tokens.parts import adapted  # noqa: E402
+from trainers.tokens.loading import adapted  # noqa: E402
 from trainers.tokens.reference import Reference  # noqa: E402
 from trainers.tokens.rows import TokenRow  # noqa: E402
 from trainers.tokens.update import log_prob_table, update  # noqa: E402

@@ -31,8 +31,7 @@ from memenvs.errors import MemenvsError, SettingsError
 from trainers.evaluation import EpisodeScore, mean_r_global, memory_share
 from trainers.slots.choices import resolve
 from trainers.slots.sampling import seed_pool
-from trainers.tokens.loading import load_lm
-from trainers.tokens.parts import adapted
+from trainers.tokens.loading import adapted, load_lm
 from trainers.tokens.rows import TokenRow
 from trainers.tokens.settings import TokenTrainSettings
 from trainers.trl_batch import make_batch, micro_batches

@@ -25,7 +25,7 @@ from trainers.slots.sampling import generator
 from trainers.slots.types import Array
 from trainers.tokens.critic import CRITIC_PASSES, CRITIC_RATE, FEATURES, episode_states
 from trainers.tokens.identity import model_digest
-from trainers.tokens.loading import load_lm
+from trainers.tokens.loading import adapted, load_lm, load_weights
 from trainers.tokens.optimiser import adam, rate_at, set_rate
 from trainers.tokens.overlong import charged
 from trainers.tokens.passes import mini_batches, passes
@@ -305,40 +305,3 @@ def token_row(decision: Decision, advantage: float, stream: int, step: int, repl
         step,
         replayed,
     )
-
-
-def adapted(model: Any, rank: int) -> Any:
-    """The model with trainable adapters on every linear layer, and everything else frozen.
-
-    It is in evaluation mode, in which it stays in training: with dropout, a token's probability would not be the one it was drawn
-    with.
-
-    Raises:
-        SettingsError: peft is not installed.
-    """
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise SettingsError("adapters need peft: pip install -e '.[lm]'") from error
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    return get_peft_model(model, config).eval()
-
-
-def load_weights(model: Any, folder: Path) -> None:
-    """Put the weights that ``save_pretrained`` wrote into a model of the same shape, or into its adapters.
-
-    Raises:
-        DataError: they are not there, or do not fit.
-    """
-    from safetensors.torch import load_file
-
-    try:
-        if (folder / "adapter_model.safetensors").is_file():
-            from peft import set_peft_model_state_dict
-
-            set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
-            return
-        loaded = type(model).from_pretrained(folder, dtype=next(model.parameters()).dtype)
-        model.load_state_dict(loaded.state_dict())
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{folder}: the model's weights do not fit: {error}") from error
